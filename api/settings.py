@@ -1,0 +1,153 @@
+"""The settings of an installation, and the only reader of the environment.
+
+A setting is an environment variable whose name starts with ``POSTSEAL_``. A name that is not in ``TABLE`` is refused,
+because a misspelt setting that is silently ignored may be the one that was meant to protect something.
+
+This file imports no database library: ``postseal verify`` must run where there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PREFIX = "POSTSEAL_"
+
+# A host, perhaps a port, then path segments: a URL without its scheme. It becomes the name of the log's signing key
+# and the first line of every checkpoint, where a space, a plus or a line break would end the name early.
+_ORIGIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
+_ORIGIN_MAX = 255  # bytes; the length field of a key name in witness messages
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or unusable; one line that names it. A value that may hold a password is never repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: its name after the prefix, its default and meaning as a person reads them."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+TABLE = (
+    Setting(
+        "DATA_DIR",
+        "`$XDG_DATA_HOME/postseal`, or `~/.local/share/postseal`",
+        "Directory of everything Postseal keeps outside its database, and of the database itself while that is SQLite.",
+    ),
+    Setting(
+        "DATABASE_URL",
+        "`sqlite:///<DATA_DIR>/ledger.db`",
+        "Database of the ledger: `sqlite:///FILE` or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`.",
+    ),
+    Setting(
+        "ORIGIN",
+        "`localhost/postseal`",
+        "Name of the log in every checkpoint and proof: a URL without its scheme, under a domain of yours. "
+        "It is fixed when the ledger is opened and can never change.",
+    ),
+    Setting(
+        "MASTER_KEY_FILE",
+        "`<DATA_DIR>/keys/master.key`",
+        "File with the 32-byte master secret that protects all other keys. "
+        "Keep a copy apart from the backups of the database.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment said, checked. Nothing here has been created or opened yet."""
+
+    data_dir: Path
+    database_url: str = field(repr=False)  # may hold a password
+    origin: str
+    master_key_file: Path
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from variables; those without the prefix only say where the home directory is."""
+    known = {PREFIX + setting.name for setting in TABLE}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is not a setting; `postseal --help` lists them all")
+    data_dir = _path(environ, "DATA_DIR") or _default_data_dir(environ)
+    return Settings(
+        data_dir=data_dir,
+        database_url=_database_url(environ) or f"sqlite:///{data_dir / 'ledger.db'}",
+        origin=_origin(environ) or "localhost/postseal",
+        master_key_file=_path(environ, "MASTER_KEY_FILE") or data_dir / "keys" / "master.key",
+    )
+
+
+def from_environment() -> Settings:
+    return load(os.environ)
+
+
+def describe() -> str:
+    """The table as text for ``--help``."""
+    rows = [f"{PREFIX}{row.name}\n    {row.meaning}\n    Default: {row.default}" for row in TABLE]
+    return "\n".join(rows).replace("`", "")
+
+
+def _value(environ: Mapping[str, str], name: str) -> str | None:
+    """None where it is not set. Set to nothing is refused: it is neither the default nor a value."""
+    value = environ.get(PREFIX + name)
+    if value is None:
+        return None
+    if not value.strip():
+        raise SettingsError(f"{PREFIX}{name} is set but empty; unset it to use the default")
+    return value
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    value = _value(environ, name)
+    if value is None:
+        return None
+    if value.startswith("~"):
+        # Shells expand it, service managers and container files do not: a directory called "~" would hold the ledger.
+        raise SettingsError(f"{PREFIX}{name} starts with ~, which is not expanded here; write the path in full")
+    return Path(value)
+
+
+def _default_data_dir(environ: Mapping[str, str]) -> Path:
+    if data_home := environ.get("XDG_DATA_HOME"):
+        return Path(data_home) / "postseal"
+    if home := environ.get("HOME"):
+        return Path(home) / ".local" / "share" / "postseal"
+    raise SettingsError(f"{PREFIX}DATA_DIR is not set, and there is no HOME to put it under")
+
+
+def _database_url(environ: Mapping[str, str]) -> str | None:
+    value = _value(environ, "DATABASE_URL")
+    if value is None:
+        return None
+    if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
+        if value.startswith("sqlite:///:memory:"):
+            raise SettingsError(f"{PREFIX}DATABASE_URL keeps the ledger in memory only, where nothing is durable")
+        return value
+    if value.startswith("postgresql+psycopg://"):
+        return value
+    if value.startswith(("postgresql:", "postgres:")):
+        raise SettingsError(f"{PREFIX}DATABASE_URL names no driver; it must start with postgresql+psycopg://")
+    raise SettingsError(f"{PREFIX}DATABASE_URL must start with sqlite:/// and a file, or with postgresql+psycopg://")
+
+
+def _origin(environ: Mapping[str, str]) -> str | None:
+    value = _value(environ, "ORIGIN")
+    if value is None:
+        return None
+    if "://" in value:
+        raise SettingsError(f"{PREFIX}ORIGIN is written without a scheme: {value.split('://', 1)[1]!r}")
+    if len(value) > _ORIGIN_MAX or not _ORIGIN.fullmatch(value):
+        raise SettingsError(
+            f"{PREFIX}ORIGIN must be a lower-case host name and path such as log.example.org/mail, "
+            f"at most {_ORIGIN_MAX} characters of a-z 0-9 . - / and, in the path, A-Z _ ~"
+        )
+    return value
