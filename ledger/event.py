@@ -1,0 +1,470 @@
+"""The vocabulary: every kind an entry may have, the chains it may stand on, and the schema of its facts.
+
+docs/format.md is the specification; this file is its table. Facts are closed msgspec structs: an unlisted field, a
+wrong type, a float or a null is refused by the decoder itself. What a type cannot say (``grade`` belongs to the kind,
+``candidates`` to ``one_of``) is said by `check_facts`.
+
+Grades and attestations are explained in docs/format.md and, for certificates, by `GRADES` and `ATTESTATIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, cast
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ledger.errors import FormatError
+
+MAX_ITEMS: Final = 256
+"""Items in one list of an entry; longer lists go on in ``<kind>.continued`` entries."""
+
+BEAT_LIMIT_SECONDS: Final = 150
+"""Two beats further apart than this are an outage of the recorder."""
+
+# Patterns end in \Z, not $: $ would let a final newline through.
+_UUID7: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z"
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Digest = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
+Id = Annotated[str, Meta(pattern=_UUID7)]
+Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}\Z")]
+Recipient = Annotated[str, Meta(pattern=r"^r[1-9][0-9]{0,4}\Z")]
+File = Annotated[str, Meta(pattern=r"^f[1-9][0-9]{0,4}\Z")]
+Status = Annotated[str, Meta(pattern=r"^[245]\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z")]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Seq = Count
+# The calendar (no 31 April) is checked by `ledger.entry`, which needs it anyway to compare instants.
+Time = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z\Z")]
+Origin = Annotated[str, Meta(pattern=r"^[!-*,-~]{1,255}\Z")]
+Line = Annotated[str, Meta(pattern=r"^[ -~]{1,4096}\Z")]
+Note = Annotated[str, Meta(min_length=1, max_length=8192)]
+
+Source = Literal["api", "gateway", "import", "portal", "report", "system", "webhook"]
+Clock = Literal["attested", "deadline", "declared", "observed", "stated"]
+Grade = Literal["G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"]
+Attestation = Literal["A", "B", "C", "D", "E"]
+Attribution = Literal["exact", "none", "one_of"]
+Scope = Literal["all", "file", "recipient"]
+ChainType = Literal["log", "message", "recipient"]
+
+GRADES: Final[Mapping[str, str]] = {
+    "G0": "recorded",
+    "G1": "relayed",
+    "G2": "delivered",
+    "G3": "content fetched",
+    "G4": "link followed",
+    "G5": "deliberate act",
+    "G6": "identified",
+    "G7": "bytes handed over",
+    "G8": "acknowledged",
+}
+ATTESTATIONS: Final[Mapping[str, str]] = {
+    "A": "a third party's signature over the exact bytes",
+    "B": "a MAC with a key we share: we could have forged it",
+    "C": "an authenticated channel, the body not covered",
+    "D": "our own observation",
+    "E": "an unauthenticated claim",
+}
+
+
+class Facts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """What an entry says in the clear. Never personal data."""
+
+
+class Verdict(Facts, frozen=True):
+    """A detector's judgement: rule, rule list and a digest of the inputs it saw."""
+
+    agent: Literal["machine", "person", "unknown"]
+    inputs: Digest
+    list: Code
+    rule: Code
+
+
+class Tracking(Facts, frozen=True):
+    """What every tracking event carries beside its own facts."""
+
+    attestation: Attestation
+    attribution: Attribution
+    grade: Grade
+    candidates: Annotated[tuple[Recipient, ...], Meta(min_length=2, max_length=MAX_ITEMS)] | UnsetType = UNSET
+    file: File | UnsetType = UNSET
+    input: Seq | UnsetType = UNSET
+    item: Count | UnsetType = UNSET
+    late: bool | UnsetType = UNSET
+    token: Hash | UnsetType = UNSET
+    verdict: Verdict | UnsetType = UNSET
+
+
+class Reasoned(Tracking, frozen=True, kw_only=True):
+    reason: Code | UnsetType = UNSET
+
+
+class Identified(Tracking, frozen=True, kw_only=True):
+    method: Code
+
+
+class Relay(Tracking, frozen=True, kw_only=True):
+    code: Count | UnsetType = UNSET
+    status: Status | UnsetType = UNSET
+    tls: bool | UnsetType = UNSET
+
+
+class Delivery(Reasoned, frozen=True, kw_only=True):
+    status: Status | UnsetType = UNSET
+
+
+class Consent(Tracking, frozen=True, kw_only=True):
+    purpose: Code
+
+
+class Download(Tracking, frozen=True, kw_only=True):
+    file: File
+    transfer: Id
+
+
+class Aborted(Download, frozen=True, kw_only=True):
+    reason: Code | UnsetType = UNSET
+
+
+class MessageRecorded(Facts, frozen=True):
+    content: Literal["hash_only", "kept"]
+    envelope: Literal["declared", "given"]
+    files: Count
+    fingerprint: Code
+    grade: Literal["G0"]
+    recipients: Annotated[int, Meta(ge=1, le=99_999)]
+
+
+class Continued(Facts, frozen=True):
+    """The rest of a list: digests in ``sealed``, or the files or tokens of the entry before."""
+
+    part: Annotated[int, Meta(ge=1, le=99_999)]
+    files: Annotated[tuple[File, ...], Meta(min_length=1, max_length=MAX_ITEMS)] | UnsetType = UNSET
+    tokens: Annotated[tuple[Hash, ...], Meta(min_length=1, max_length=MAX_ITEMS)] | UnsetType = UNSET
+
+
+class Because(Facts, frozen=True):
+    reason: Code
+
+
+class Transformed(Facts, frozen=True):
+    by: Code
+
+
+class RecipientAdded(Facts, frozen=True):
+    message: Id
+    recipient: Recipient
+    tokens: Annotated[tuple[Hash, ...], Meta(min_length=1, max_length=MAX_ITEMS)] | UnsetType = UNSET
+
+
+class AccessDenied(Facts, frozen=True):
+    asked: Literal["download.started", "link.confirmed"]
+    block: Id
+    file: File | UnsetType = UNSET
+    token: Hash | UnsetType = UNSET
+    transfer: Id | UnsetType = UNSET
+
+
+class Reclassified(Facts, frozen=True):
+    event: Seq
+    verdict: Verdict
+
+
+class BlockRequested(Facts, frozen=True):
+    scope: Scope
+    file: File | UnsetType = UNSET
+    reason: Code | UnsetType = UNSET
+    recipient: Recipient | UnsetType = UNSET
+
+
+class BlockApplied(Facts, frozen=True):
+    block: Id
+    files: Annotated[tuple[File, ...], Meta(max_length=MAX_ITEMS)]
+    scope: Scope
+    reason: Code | UnsetType = UNSET
+    recipient: Recipient | UnsetType = UNSET
+    recipients: Count | UnsetType = UNSET
+
+
+class BlockLifted(Facts, frozen=True):
+    block: Id
+    reason: Code | UnsetType = UNSET
+
+
+class Closing(Facts, frozen=True):
+    """What closes a chain: ``recipients`` on the message's, ``keys``, ``message`` and ``pending`` on the log's."""
+
+    keys: Annotated[tuple[Seq, ...], Meta(min_length=1, max_length=MAX_ITEMS)] | UnsetType = UNSET
+    message: Id | UnsetType = UNSET
+    pending: Count | UnsetType = UNSET
+    recipient: Recipient | UnsetType = UNSET
+    recipients: Count | UnsetType = UNSET
+
+
+class CertificateIssued(Closing, frozen=True, kw_only=True):
+    certificate: Literal["access", "block", "delivery", "dispatch", "non_access"]
+    claims: Hash
+    number: Code
+
+
+class EvidenceExported(Closing, frozen=True, kw_only=True):
+    evidence: Id
+
+
+class CertificateSealed(Facts, frozen=True):
+    number: Code
+    sha256: Hash
+
+
+class CertificateSuperseded(Facts, frozen=True):
+    by: Code
+    number: Code
+
+
+class CertificateWithdrawn(Facts, frozen=True):
+    number: Code
+    reason: Code | UnsetType = UNSET
+
+
+class Viewed(Facts, frozen=True):
+    what: Code
+
+
+class Erasure(Facts, frozen=True):
+    erasure: Id
+    subject: Literal["message", "person", "recipient"]
+
+
+class Hold(Facts, frozen=True):
+    hold: Id
+    reason: Code | UnsetType = UNSET
+
+
+class WebhookReceived(Facts, frozen=True):
+    attestation: Attestation
+    provider: Code
+    endpoint: Id | UnsetType = UNSET
+    items: Count | UnsetType = UNSET
+
+
+class Unparsed(Facts, frozen=True):
+    channel: Code
+    reason: Code
+    input: Seq | UnsetType = UNSET
+
+
+class Unattributed(Facts, frozen=True):
+    attestation: Attestation
+    channel: Code
+    asserts: Code | UnsetType = UNSET
+    input: Seq | UnsetType = UNSET
+    reason: Code | UnsetType = UNSET
+
+
+class Gap(Facts, frozen=True):
+    channel: Code
+    since: Time
+    until: Time
+
+
+class Predecessor(Facts, frozen=True):
+    origin: Origin
+    root: Hash
+    size: Count
+
+
+class Opened(Facts, frozen=True):
+    log: Id
+    origin: Origin
+    vkey: Line
+    continues: Predecessor | UnsetType = UNSET
+
+
+class Started(Facts, frozen=True):
+    instance: Id
+    store: Literal["postgresql", "sqlite"]
+    version: Code
+
+
+class Instance(Facts, frozen=True):
+    instance: Id
+
+
+class Stepped(Facts, frozen=True):
+    ahead: bool
+    micros: Count
+
+
+class KeyIntroduced(Facts, frozen=True):
+    vkey: Line
+    endorsement: Note | UnsetType = UNSET
+
+
+class KeyRetired(Facts, frozen=True):
+    vkey: Line
+
+
+class KeyCompromised(Facts, frozen=True):
+    since: Time
+    vkey: Line
+
+
+class Timestamped(Facts, frozen=True):
+    root: Hash
+    size: Count
+    token: Hash
+
+
+class Reviewed(Facts, frozen=True):
+    root: Hash
+    size: Count
+    verdict: Literal["failed", "passed"]
+
+
+class Kind(Struct, frozen=True, gc=False):
+    """One word of the vocabulary. ``grade`` is set for tracking events only, and fixed by the kind."""
+
+    name: str
+    on: frozenset[str]
+    facts: type[Facts]
+    grade: str | None = None
+    opens: bool = False
+    continued: bool = False
+    closes: bool = False
+    access: bool = False
+
+
+_M, _R, _L = frozenset({"message"}), frozenset({"recipient"}), frozenset({"log"})
+_MR, _LM, _ALL = _M | _R, _L | _M, _M | _R | _L
+
+_TABLE: Final = (
+    Kind("message.recorded", _M, MessageRecorded, opens=True, continued=True),
+    Kind("message.refused", _M, Because, opens=True),
+    Kind("message.transformed", _M, Transformed),
+    Kind("recipient.added", _R, RecipientAdded, opens=True, continued=True),
+    Kind("recipient.identified", _R, Identified, "G6", access=True),
+    Kind("recipient.acknowledged", _R, Tracking, "G8", access=True),
+    Kind("recipient.refused", _R, Reasoned, "G8"),
+    Kind("relay.accepted", _MR, Relay, "G1"),
+    Kind("relay.deferred", _MR, Relay, "G0"),
+    Kind("relay.failed", _MR, Relay, "G0"),
+    Kind("delivery.delivered", _MR, Delivery, "G2"),
+    Kind("delivery.relayed", _MR, Delivery, "G1"),
+    Kind("delivery.bounced", _MR, Delivery, "G0"),
+    Kind("delivery.expired", _MR, Delivery, "G0"),
+    Kind("delivery.complained", _MR, Delivery, "G2"),
+    Kind("delivery.autoresponded", _MR, Delivery, "G2"),
+    Kind("message.opened", _MR, Tracking, "G3", access=True),
+    Kind("link.opened", _MR, Tracking, "G4", access=True),
+    Kind("link.confirmed", _MR, Tracking, "G5", access=True),
+    Kind("code.sent", _R, Tracking, "G0"),
+    Kind("code.failed", _R, Reasoned, "G4"),
+    Kind("code.confirmed", _R, Tracking, "G6", access=True),
+    Kind("consent.given", _R, Consent, "G5"),
+    Kind("consent.withdrawn", _R, Consent, "G5"),
+    Kind("download.started", _MR, Download, "G4", access=True),
+    Kind("download.completed", _MR, Download, "G7", access=True),
+    Kind("download.aborted", _MR, Aborted, "G4", access=True),
+    Kind("access.denied", _MR, AccessDenied),
+    Kind("event.reclassified", _MR, Reclassified),
+    Kind("block.requested", _M, BlockRequested),
+    Kind("block.applied", _MR, BlockApplied, continued=True),
+    Kind("block.lifted", _MR, BlockLifted),
+    Kind("certificate.issued", _ALL, CertificateIssued, closes=True),
+    Kind("certificate.sealed", _ALL, CertificateSealed),
+    Kind("certificate.superseded", _ALL, CertificateSuperseded),
+    Kind("certificate.withdrawn", _ALL, CertificateWithdrawn),
+    Kind("evidence.exported", _ALL, EvidenceExported, closes=True),
+    Kind("content.viewed", _ALL, Viewed),
+    Kind("erasure.requested", _ALL, Erasure),
+    Kind("erasure.approved", _ALL, Erasure),
+    Kind("erasure.done", _ALL, Erasure),
+    Kind("hold.placed", _ALL, Hold),
+    Kind("hold.released", _ALL, Hold),
+    Kind("audit.reviewed", _L, Reviewed),
+    Kind("webhook.received", _L, WebhookReceived),
+    Kind("input.unparsed", _LM, Unparsed),
+    Kind("input.unattributed", _LM, Unattributed),
+    Kind("listener.gap", _L, Gap),
+    Kind("ledger.opened", _L, Opened, opens=True),
+    Kind("ledger.started", _L, Started),
+    Kind("ledger.stopped", _L, Instance),
+    Kind("ledger.heartbeat", _L, Instance),
+    Kind("clock.stepped", _L, Stepped),
+    Kind("key.introduced", _L, KeyIntroduced),
+    Kind("key.retired", _L, KeyRetired),
+    Kind("key.compromised", _L, KeyCompromised),
+    Kind("checkpoint.timestamped", _L, Timestamped),
+)
+
+KINDS: Final[Mapping[str, Kind]] = {k.name: k for k in _TABLE} | {
+    f"{k.name}.continued": Kind(f"{k.name}.continued", k.on, Continued) for k in _TABLE if k.continued
+}
+"""Every kind by name, the continued ones included."""
+
+ACCESSES: Final = frozenset(k.name for k in _TABLE if k.access)
+"""What counts against a negative claim, whoever or whatever made it."""
+
+POLICED: Final = frozenset({"download.started", "link.confirmed"})
+"""What a block forbids; asked of `ledger.policy` in the transaction that would record it."""
+
+ELSEWHERE: Final = frozenset({"import", "report", "webhook"})
+"""Sources that report what already happened elsewhere: recorded although blocked, and flagged ``late``."""
+
+CLOSING: Final = frozenset(k.name for k in _TABLE if k.closes)
+
+
+def parse_facts(kind: str, facts: Mapping[str, object]) -> Facts:
+    """The typed facts of an entry of this kind, standing on no chain yet. FormatError names the field."""
+    known = KINDS.get(kind)
+    if known is None:
+        raise FormatError(f"unknown kind {kind[:64]!r}")
+    try:
+        return msgspec.convert(facts, known.facts)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise FormatError(f"facts of {kind}: {error}") from None
+
+
+def check_facts(kind: Kind, chain_type: str, facts: Facts) -> None:
+    """What the types cannot say: grade by kind, attribution by chain, closing facts by chain. FormatError."""
+    if chain_type not in kind.on:
+        raise FormatError(f"{kind.name} may not stand on a {chain_type} chain")
+    said: Any = facts
+    if kind.grade is not None:
+        if said.grade != kind.grade:
+            raise FormatError(f"{kind.name} has grade {kind.grade}, not {said.grade}")
+        if (said.attribution == "exact") != (chain_type == "recipient"):
+            raise FormatError(f"attribution {said.attribution} does not belong on a {chain_type} chain")
+        if (said.candidates is not UNSET) != (said.attribution == "one_of"):
+            raise FormatError("candidates go with attribution one_of, and only with it")
+        if said.late is False:
+            raise FormatError("late is true or absent")
+    elif kind.closes:
+        _check_closing(kind.name, chain_type, cast(Closing, facts))
+    elif kind.name == "block.applied":
+        if (said.recipients is not UNSET) != (chain_type == "message"):
+            raise FormatError("recipients stands on a message's block.applied, and only there")
+        if said.recipient is not UNSET and chain_type != "message":
+            raise FormatError("recipient stands on a message's block.applied only")
+    elif kind.facts is Continued and kind.name != "message.recorded.continued":
+        wanted = "files" if kind.name.startswith("block.") else "tokens"
+        if (said.files is not UNSET) != (wanted == "files") or (said.tokens is not UNSET) != (wanted == "tokens"):
+            raise FormatError(f"{kind.name} continues {wanted}")
+    elif kind.facts is Continued and (said.files is not UNSET or said.tokens is not UNSET):
+        raise FormatError(f"{kind.name} continues sealed digests only")
+
+
+def _check_closing(name: str, chain_type: str, facts: Closing) -> None:
+    on_log = (facts.keys is not UNSET, facts.message is not UNSET, facts.pending is not UNSET)
+    if on_log != (chain_type == "log",) * 3:
+        raise FormatError(f"{name}: keys, message and pending stand on the log's chain, and only there")
+    if (facts.recipients is not UNSET) != (chain_type == "message"):
+        raise FormatError(f"{name}: recipients stands on the message's chain, and only there")
+    if facts.recipient is not UNSET and chain_type != "message":
+        raise FormatError(f"{name}: recipient stands on the message's chain only")
+
+
+def ordinal(name: str) -> int:
+    """The number in ``r12`` or ``f3``, which the schema has already checked."""
+    return int(name[1:])
