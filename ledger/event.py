@@ -412,6 +412,9 @@ POLICED: Final = frozenset({"download.started", "link.confirmed"})
 ELSEWHERE: Final = frozenset({"import", "report", "webhook"})
 """Sources that report what already happened elsewhere: recorded although blocked, and flagged ``late``."""
 
+BEATS: Final = frozenset({"ledger.heartbeat", "ledger.started"})
+"""What shows that the recorder was alive."""
+
 CLOSING: Final = frozenset(k.name for k in _TABLE if k.closes)
 
 

@@ -1,0 +1,448 @@
+"""Acts: what one request asks the ledger to write, decided against the ledger as it stands under the lock.
+
+`Act.plan` is pure: it reads through a `View`, raises `Refused`, or returns every `Write` at once; it changes nothing. So
+a refused act leaves no trace, and an act is recorded whole or not at all. An act that is planned after another of the
+same batch sees what that one wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from msgspec import UNSET, UnsetType
+
+from ledger.entry import Entry
+from ledger.errors import FormatError, InvalidRequest, UnknownReference
+from ledger.event import (
+    KINDS,
+    MAX_ITEMS,
+    AccessDenied,
+    BlockApplied,
+    BlockLifted,
+    Clock,
+    Closing,
+    Continued,
+    Facts,
+    MessageRecorded,
+    RecipientAdded,
+    Source,
+    check_facts,
+    ordinal,
+)
+from ledger.ids import parse_time
+from ledger.policy import decide
+from ledger.state import Chain
+
+HEARTBEAT_SECONDS = 60
+"""How often one of the processes records that the recorder is alive."""
+
+INPUTS = frozenset({"input.unattributed", "input.unparsed", "webhook.received"})
+"""What ``input`` may refer to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """One disclosure made ready: whose data key protects it, its text D and the digest that goes into the entry.
+
+    ``subject`` is the id of a message's or recipient's chain, ``<chain id>:shared`` or ``person:<blind index>``; empty
+    for the chain the entry itself stands on.
+    """
+
+    subject: str
+    text: str
+    digest: str
+
+
+@dataclass(slots=True)
+class Write:
+    """One entry to be made. Lists longer than an entry holds are split by the sequencer into continued entries."""
+
+    chain: Chain
+    kind: str
+    facts: Facts
+    source: Source
+    sealed: Sequence[Sealed] = ()
+    occurred: str | UnsetType = UNSET
+    clock: Clock | UnsetType = UNSET
+    act: str | UnsetType = UNSET
+    more: Sequence[Continued] = ()
+    tokens: Sequence[str] = ()
+
+
+class View(Protocol):
+    """The ledger under the lock, the entries of this batch so far included."""
+
+    log: Chain
+    at: int
+    """Microseconds since 1970: what ``at`` of this batch's entries will say."""
+
+    def chain(self, message: str, number: int) -> Chain:
+        """The message's own chain (0) or that of recipient ``number``. UnknownReference."""
+
+    def open(self, id: str, root: Chain | None, number: int) -> Chain:
+        """A chain that does not exist yet, numbered next."""
+
+    def recipients(self, message: Chain) -> Sequence[Chain]:
+        """Every recipient's chain of a message, by ordinal."""
+
+    def recorded(self, chain: Chain, key: bytes) -> int | None:
+        """Seq of the entry an event key already made on this chain."""
+
+    def token(self, token: str) -> int | None:
+        """``no`` of the chain a link token opens."""
+
+    def transfer(self, id: str) -> tuple[int, str, bool] | None:
+        """``no`` of its chain, its file, whether it has ended."""
+
+    def entry(self, seq: int) -> tuple[int, Entry] | None:
+        """``no`` of its chain, and the entry."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What an act will write. ``repeats`` is the seq of what an earlier request already wrote instead; ``denied`` says
+    by which block the act was refused (its only write is then the denial)."""
+
+    writes: list[Write]
+    repeats: int | None = None
+    denied: str | None = None
+    key: tuple[Chain, bytes] | None = None
+    transfers: tuple[str, str, str] | None = None
+
+
+class Act(Protocol):
+    """One request. What its plan will look up is named first, so that a whole batch is loaded at once."""
+
+    @property
+    def refs(self) -> Sequence[tuple[str, int]]:
+        """Chains, as (message id, recipient number)."""
+
+    def plan(self, view: View) -> Plan:
+        """Decide. Raises Refused; changes nothing."""
+
+
+@dataclass(slots=True)
+class RecipientPart:
+    """One recipient of a `Recording`: his chain's id, what is sealed on it, the link tokens that open it."""
+
+    id: str
+    sealed: Sequence[Sealed]
+    tokens: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Recording:
+    """A message and its recipients: one act, one entry per chain."""
+
+    id: str
+    facts: MessageRecorded
+    sealed: Sequence[Sealed]
+    recipients: Sequence[RecipientPart]
+    source: Source
+    act: str
+    occurred: str | UnsetType = UNSET
+    clock: Clock | UnsetType = UNSET
+    refs: Sequence[tuple[str, int]] = ()
+
+    def plan(self, view: View) -> Plan:
+        message = view.open(self.id, None, 0)
+        message.files = self.facts.files
+        write = Write(
+            message, "message.recorded", self.facts, self.source, self.sealed, self.occurred, self.clock, self.act
+        )
+        writes = [write]
+        for number, part in enumerate(self.recipients, 1):
+            for token in part.tokens:
+                if view.token(token) is not None:
+                    raise InvalidRequest("a link token already opens another chain")
+            chain = view.open(part.id, message, number)
+            first, rest = part.tokens[:MAX_ITEMS], part.tokens[MAX_ITEMS:]
+            writes.append(
+                Write(
+                    chain,
+                    "recipient.added",
+                    RecipientAdded(message=self.id, recipient=f"r{number}", tokens=tuple(first) if first else UNSET),
+                    self.source,
+                    part.sealed,
+                    act=self.act,
+                    more=[Continued(part=k, tokens=tuple(some)) for k, some in _parts(rest)],
+                    tokens=part.tokens,
+                )
+            )
+        return Plan(writes)
+
+
+def _parts(items: Sequence[str]) -> list[tuple[int, Sequence[str]]]:
+    return [(k // MAX_ITEMS + 1, items[k : k + MAX_ITEMS]) for k in range(0, len(items), MAX_ITEMS)]
+
+
+@dataclass(slots=True)
+class Event:
+    """One tracking event, or any other single entry, on a message's chain (number 0) or a recipient's.
+
+    ``key`` identifies the event at its source (16 bytes, hashed with the source's scope): the same key on the same
+    chain is recorded once.
+    """
+
+    message: str
+    number: int
+    kind: str
+    facts: Facts
+    source: Source
+    sealed: Sequence[Sealed] = ()
+    occurred: str | UnsetType = UNSET
+    clock: Clock | UnsetType = UNSET
+    key: bytes | None = None
+
+    @property
+    def refs(self) -> Sequence[tuple[str, int]]:
+        return ((self.message, self.number),)
+
+    def plan(self, view: View) -> Plan:
+        chain = view.chain(self.message, self.number)
+        key = self.key
+        if key is not None:
+            seq = view.recorded(chain, key)
+            if seq is not None:
+                return Plan([], repeats=seq)
+        facts: Any = self.facts
+        kind = self.kind
+        grade = KINDS[kind].grade
+        file: str | None = None
+        transfer: tuple[str, str, str] | None = None
+        if grade is not None:
+            if facts.file is not UNSET:
+                file = facts.file
+                if ordinal(facts.file) > chain.files:
+                    raise UnknownReference(f"the message has {chain.files} files, no {file}")
+            if facts.late is not UNSET:
+                raise InvalidRequest("late is the ledger's to say")
+            if facts.token is not UNSET and view.token(facts.token) != chain.no:
+                raise UnknownReference("this link token does not open this chain")
+            if facts.candidates is not UNSET and max(map(ordinal, facts.candidates)) > chain.recipients:
+                raise UnknownReference("a candidate is not a recipient of this message")
+            if facts.input is not UNSET:
+                _check_input(view, facts.input)
+            if kind.startswith("download."):
+                transfer = self._transfer(view, chain, facts)
+            if chain.blocks:
+                decision = decide(kind, self.source, file, chain.blocks)
+                if decision.denied is not None:
+                    return self._deny(chain, decision.denied.id, file, facts)
+                if decision.late:
+                    facts = _with_late(facts)
+        elif kind == "event.reclassified":
+            _check_event(view, chain, facts.event)
+        write = Write(chain, kind, facts, self.source, self.sealed, self.occurred, self.clock)
+        return Plan([write], key=None if key is None else (chain, key), transfers=transfer)
+
+    def _transfer(self, view: View, chain: Chain, facts: Any) -> tuple[str, str, str]:
+        known = view.transfer(facts.transfer)
+        if self.kind == "download.started":
+            if known is not None:
+                raise InvalidRequest("this transfer has started already")
+        elif known is None or known[0] != chain.no or known[1] != facts.file:
+            raise UnknownReference("no such transfer of this file was started on this chain")
+        elif known[2]:
+            raise InvalidRequest("this transfer has ended already")
+        return facts.transfer, facts.file, self.kind
+
+    def _deny(self, chain: Chain, block: str, file: str | None, facts: Any) -> Plan:
+        transfer = getattr(facts, "transfer", UNSET)
+        said = AccessDenied(
+            asked=self.kind,  # type: ignore[arg-type]  # decide denies POLICED kinds only, which are these
+            block=block,
+            file=UNSET if file is None else file,
+            token=facts.token,
+            transfer=transfer,
+        )
+        write = Write(chain, "access.denied", said, self.source, self.sealed, self.occurred, self.clock)
+        return Plan([write], denied=block)
+
+
+def _with_late(facts: Any) -> Facts:
+    said = {name: getattr(facts, name) for name in facts.__struct_fields__}
+    made: Facts = type(facts)(**(said | {"late": True}))
+    return made
+
+
+def _check_input(view: View, seq: int) -> None:
+    found = view.entry(seq)
+    if found is None or found[1].kind not in INPUTS:
+        raise UnknownReference(f"entry {seq} is no raw input")
+
+
+def _check_event(view: View, chain: Chain, seq: int) -> None:
+    found = view.entry(seq)
+    if found is None or found[0] != chain.no or KINDS[found[1].kind].grade is None:
+        raise UnknownReference(f"entry {seq} is no event of this chain")
+
+
+@dataclass(slots=True)
+class Block:
+    """Block a file for everyone, one recipient's files, or everything. ``number`` is the recipient, ``file`` like ``f2``.
+
+    Scope ``file`` with a number blocks that pair alone.
+    """
+
+    message: str
+    block: str
+    scope: str
+    act: str
+    source: Source
+    number: int | None = None
+    file: str | None = None
+    reason: str | UnsetType = UNSET
+    sealed: Sequence[Sealed] = ()
+    pairs: list[tuple[int, str, str]] = field(default_factory=list)
+    """Filled by `plan`: recipient number, file, and whether the block came in time: ``yes``, ``no`` or ``unknown``."""
+
+    @property
+    def refs(self) -> Sequence[tuple[str, int]]:
+        return ((self.message, 0),)
+
+    def plan(self, view: View) -> Plan:
+        message = view.chain(self.message, 0)
+        if self.file is not None and ordinal(self.file) > message.files:
+            raise UnknownReference(f"the message has {message.files} files, no {self.file}")
+        if message.files == 0:
+            raise InvalidRequest("the message has no files a block could cover")
+        covered = view.recipients(message) if self.number is None else [view.chain(self.message, self.number)]
+        files = [self.file] if self.file is not None else [f"f{k}" for k in range(1, message.files + 1)]
+        self.pairs = [(c.ordinal, f, _in_time(message, c, f)) for c in covered for f in files]
+        said = {"block": self.block, "scope": self.scope, "files": tuple(files[:MAX_ITEMS]), "reason": self.reason}
+        more = [Continued(part=k, files=tuple(some)) for k, some in _parts(files[MAX_ITEMS:])]
+        on_message = BlockApplied(
+            **said,  # type: ignore[arg-type]
+            recipients=len(covered),
+            recipient=UNSET if self.number is None else f"r{self.number}",
+        )
+        writes = [Write(message, "block.applied", on_message, self.source, self.sealed, act=self.act, more=more)]
+        on_recipient = BlockApplied(**said)  # type: ignore[arg-type]
+        writes += [Write(c, "block.applied", on_recipient, self.source, act=self.act, more=more) for c in covered]
+        return Plan(writes)
+
+
+def _in_time(message: Chain, recipient: Chain, file: str) -> str:
+    if file in recipient.fetched:
+        return "no"
+    return "unknown" if file in message.fetched or message.accesses > len(message.fetched) else "yes"
+
+
+@dataclass(slots=True)
+class Lift:
+    """Lift a block on every chain it covers."""
+
+    message: str
+    block: str
+    act: str
+    source: Source
+    reason: str | UnsetType = UNSET
+    sealed: Sequence[Sealed] = ()
+
+    @property
+    def refs(self) -> Sequence[tuple[str, int]]:
+        return ((self.message, 0),)
+
+    def plan(self, view: View) -> Plan:
+        message = view.chain(self.message, 0)
+        if all(b.id != self.block for b in message.blocks):
+            raise UnknownReference("no such block is in force on this message")
+        facts = BlockLifted(block=self.block, reason=self.reason)
+        writes = [Write(message, "block.lifted", facts, self.source, self.sealed, act=self.act)]
+        for chain in view.recipients(message):
+            if any(b.id == self.block for b in chain.blocks):
+                writes.append(Write(chain, "block.lifted", facts, self.source, act=self.act))
+        return Plan(writes)
+
+
+@dataclass(slots=True)
+class Close:
+    """An act that closes chains: one entry on each covered recipient's chain, the message's and the log's.
+
+    ``facts`` is the type and ``said`` the kind's own facts; what closes a chain is added here, from the ledger itself.
+    """
+
+    message: str
+    kind: str
+    facts: type[Closing]
+    said: dict[str, Any]
+    act: str
+    source: Source
+    number: int | None = None
+    pending: int = 0
+    sealed: Sequence[Sealed] = ()
+
+    @property
+    def refs(self) -> Sequence[tuple[str, int]]:
+        return ((self.message, 0),)
+
+    def plan(self, view: View) -> Plan:
+        message = view.chain(self.message, 0)
+        if len(view.log.keys) > MAX_ITEMS:
+            raise InvalidRequest("more key entries than a closing entry can name")
+        covered = view.recipients(message) if self.number is None else [view.chain(self.message, self.number)]
+        one = UNSET if self.number is None else f"r{self.number}"
+        rows: list[tuple[Chain, Closing]] = [(c, self.facts(**self.said)) for c in covered]
+        rows.append((message, self.facts(**self.said, recipients=len(covered), recipient=one)))
+        rows.append((view.log, self.facts(**self.said, message=self.message, keys=view.log.keys, pending=self.pending)))
+        return Plan(
+            [
+                Write(c, self.kind, facts, self.source, self.sealed if c is view.log else (), act=self.act)
+                for c, facts in rows
+            ]
+        )
+
+
+@dataclass(slots=True)
+class Own:
+    """One entry on the log's own chain."""
+
+    kind: str
+    facts: Facts
+    source: Source = "system"
+    occurred: str | UnsetType = UNSET
+    clock: Clock | UnsetType = UNSET
+    sealed: Sequence[Sealed] = ()
+    refs: Sequence[tuple[str, int]] = ()
+
+    def plan(self, view: View) -> Plan:
+        try:
+            check_facts(KINDS[self.kind], "log", self.facts)
+        except FormatError as error:
+            raise InvalidRequest(str(error)) from None
+        return Plan([Write(view.log, self.kind, self.facts, self.source, self.sealed, self.occurred, self.clock)])
+
+
+@dataclass(slots=True)
+class Genesis:
+    """Entries 0 and 1, unless another process has written them meanwhile."""
+
+    opened: Facts
+    introduced: Facts
+    refs: Sequence[tuple[str, int]] = ()
+
+    def plan(self, view: View) -> Plan:
+        if view.log.n:
+            return Plan([])
+        return Plan(
+            [
+                Write(view.log, "ledger.opened", self.opened, "system"),
+                Write(view.log, "key.introduced", self.introduced, "system"),
+            ]
+        )
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """A beat, unless any process made one less than a minute ago: then nothing is written."""
+
+    facts: Facts
+    refs: Sequence[tuple[str, int]] = ()
+
+    def plan(self, view: View) -> Plan:
+        if view.log.beat and view.at - parse_time(view.log.beat) < HEARTBEAT_SECONDS * 1_000_000:
+            return Plan([])
+        return Plan([Write(view.log, "ledger.heartbeat", self.facts, "system")])

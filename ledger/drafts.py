@@ -1,0 +1,209 @@
+"""From what a caller knows to an act the ledger can decide: validated, disclosures salted and hashed, ids made.
+
+All of it happens before the lock is taken; time and chance are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from msgspec import UNSET, UnsetType
+
+from ledger import disclosure, entry, event
+from ledger.act import Event, RecipientPart, Recording, Sealed
+from ledger.canonical import Json
+from ledger.envelope import Envelope
+from ledger.errors import FormatError, InvalidRequest
+from ledger.event import KINDS, MessageRecorded, check_facts, parse_facts
+from ledger.fingerprint import Fingerprint
+from ledger.ids import uuid7
+
+SHARED = ":shared"
+"""Ends the subject of what names several people: their own erasures each destroy it."""
+
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One recipient as recorded: ``r1``, address, role, the id of his chain."""
+
+    recipient: str
+    address: str
+    role: str
+    chain: str
+
+
+def seal(subject: str, facts: Sequence[tuple[str, Json]], random: Random) -> list[Sealed]:
+    """Disclosures of (name, value), all under one data key. InvalidRequest where a name or value has no spelling."""
+    if not facts:
+        return []
+    try:
+        made = disclosure.make_many(facts, random(disclosure.SALT_SIZE * len(facts)))
+    except FormatError as error:
+        raise InvalidRequest(str(error)) from None
+    return [Sealed(subject, text, digest) for text, digest in made]
+
+
+def recording(
+    print_: Fingerprint,
+    sent: Envelope,
+    roles: Sequence[str],
+    *,
+    micros: int,
+    random: Random,
+    source: event.Source,
+    content: str = "hash_only",
+    occurred: str | None = None,
+    clock: event.Clock | None = None,
+    hosted: Sequence[str] = (),
+    tokens: Mapping[int, Sequence[str]] | None = None,
+    actor: tuple[str, str] | None = None,
+) -> tuple[Recording, list[Opening]]:
+    """A message with its recipients. ``roles`` go with ``sent.rcpt_to``; ``tokens`` are hex hashes of link tokens by
+    recipient number; ``hosted`` the files (``f1`` ...) that travelled behind a link; ``actor`` (subject, name)."""
+    message = uuid7(micros, random(10))
+    chains = [uuid7(micros, random(10)) for _ in sent.rcpt_to]
+    openings = [
+        Opening(f"r{number}", address, role, chain)
+        for number, (address, role, chain) in enumerate(zip(sent.rcpt_to, roles, chains, strict=True), 1)
+    ]
+    own, shared = _message_facts(print_, sent, hosted)
+    sealed = seal(message, own, random) + seal(message + SHARED, shared, random)
+    for opening in openings:
+        value: Json = {"address": opening.address, "chain": opening.chain, "role": opening.role}
+        sealed += seal(opening.chain, [(opening.recipient, value)], random)
+    if actor is not None:
+        sealed += seal(actor[0], [("actor", actor[1])], random)
+    parts = [
+        RecipientPart(
+            o.chain,
+            seal(o.chain, [("address", o.address), ("role", o.role)], random),
+            tuple((tokens or {}).get(number, ())),
+        )
+        for number, o in enumerate(openings, 1)
+    ]
+    facts = cast(
+        MessageRecorded,
+        facts_of(
+            "message.recorded",
+            {
+                "content": content,
+                "envelope": "declared" if sent.declared else "given",
+                "files": len(print_.files),
+                "fingerprint": print_.algorithm,
+                "grade": "G0",
+                "recipients": len(openings),
+            },
+        ),
+    )
+    act = uuid7(micros, random(10))
+    made = Recording(message, facts, sealed, parts, source, act, *_instant(occurred, clock))
+    return made, openings
+
+
+def _message_facts(
+    print_: Fingerprint, sent: Envelope, hosted: Sequence[str]
+) -> tuple[list[tuple[str, Json]], list[tuple[str, Json]]]:
+    own: list[tuple[str, Json]] = [
+        ("mail_from", sent.mail_from),
+        ("raw", {"sha256": print_.raw.sha256, "size": print_.raw.size}),
+    ]
+    shared: list[tuple[str, Json]] = []
+    if print_.root is not None:
+        own.append(("leaves", print_.root))
+    if print_.reason is not None:
+        own.append(("unparsed", print_.reason))
+    for name, fact in (("From", "from"), ("Subject", "subject"), ("Date", "date"), ("Message-ID", "message_id")):
+        value = print_.header(name)
+        if value is not None:
+            own.append((fact, value))
+    for name, fact in (("To", "to"), ("Cc", "cc")):
+        value = print_.header(name)
+        if value is not None:
+            shared.append((fact, value))
+    for leaf in print_.files:
+        said: dict[str, Json] = {
+            "media_type": leaf.media_type,
+            "path": leaf.path,
+            "sha256": leaf.sha256,
+            "size": leaf.size,
+            "where": "hosted" if leaf.file in hosted else "inside",
+        }
+        if leaf.name is not None:
+            said["name"] = leaf.name
+        own.append((str(leaf.file), said))
+    return own, shared
+
+
+def facts_of(kind: str, said: Mapping[str, object]) -> event.Facts:
+    """Facts checked against the schema of their kind; InvalidRequest names the field."""
+    try:
+        return parse_facts(kind, said)
+    except FormatError as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def tracking(
+    message: str,
+    recipient: str | None,
+    kind: str,
+    *,
+    source: event.Source,
+    attestation: str,
+    random: Random,
+    facts: Mapping[str, object] | None = None,
+    sealed: Sequence[tuple[str, Json]] = (),
+    occurred: str | None = None,
+    clock: event.Clock | None = None,
+    key: bytes | None = None,
+) -> Event:
+    """A tracking event for ``r1``... or, without a recipient, for the message. Grade and exact attribution are filled in.
+
+    What is sealed is protected by the recipient's data key, or the message's; ``key`` (16 bytes) identifies the event at
+    its source.
+    """
+    known = KINDS.get(kind)
+    if known is None or known.grade is None:
+        raise InvalidRequest(f"no tracking event is called {kind[:64]!r}")
+    said: dict[str, object] = {"attestation": attestation, "grade": known.grade}
+    said["attribution"] = "none" if recipient is None else "exact"
+    said.update(facts or {})
+    made = facts_of(kind, said)
+    number = 0 if recipient is None else number_of(recipient)
+    try:
+        check_facts(known, "recipient" if number else "message", made)
+    except FormatError as error:
+        raise InvalidRequest(str(error)) from None
+    return Event(message, number, kind, made, source, seal("", sealed, random), *_instant(occurred, clock), key)
+
+
+def number_of(recipient: str) -> int:
+    """12 for ``r12``; InvalidRequest for any other spelling."""
+    digits = recipient[1:]
+    if recipient[:1] != "r" or not digits.isascii() or not digits.isdigit() or digits[0] == "0" or len(digits) > 5:
+        raise InvalidRequest("a recipient is called r1, r2 ...")
+    return int(digits)
+
+
+def _instant(occurred: str | None, clock: event.Clock | None) -> tuple[str | UnsetType, event.Clock | UnsetType]:
+    if (occurred is None) != (clock is None):
+        raise InvalidRequest("an instant needs the clock that told it, and a clock an instant")
+    if occurred is None or clock is None:
+        return UNSET, UNSET
+    try:
+        entry.check_time(occurred)
+    except FormatError as error:
+        raise InvalidRequest(str(error)) from None
+    return occurred, clock
+
+
+def openings_of(disclosed: Mapping[str, Any]) -> list[Opening]:
+    """The recipients a message's disclosures name, in order; those erased are missing."""
+    found = []
+    for name, value in disclosed.items():
+        if name[0] == "r" and name[1:].isdigit():
+            found.append(Opening(name, value["address"], value["role"], value["chain"]))
+    return sorted(found, key=lambda o: int(o.recipient[1:]))

@@ -1,0 +1,375 @@
+"""Log: what callers hold. One per process and ledger; every method may be called from any thread.
+
+Opening checks the database's durability, its schema, the key ring and the high-water mark before anything is written;
+then a beat is recorded, once a minute by one process of all that are open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from msgspec import UNSET
+
+from ledger import act, checkpoint, drafts, entry, event, export, mark, vault
+from ledger.act import Act, Event, Genesis, Heartbeat, Own
+from ledger.canonical import Json
+from ledger.checkpoint import Checkpoint
+from ledger.disclosure import parse
+from ledger.document import Evidence
+from ledger.drafts import Opening
+from ledger.envelope import Envelope
+from ledger.errors import Blocked, LedgerError, StartRefused, UnknownReference
+from ledger.event import Source
+from ledger.fingerprint import Fingerprint
+from ledger.ids import uuid7
+from ledger.keys import KeyRing, MasterKey, ring_path
+from ledger.merkle import EMPTY_ROOT, prove_consistency, prove_inclusion
+from ledger.note import Verifier
+from ledger.sequencer import Answer, Outcome, Sequencer, Submission
+from ledger.state import Chain
+from ledger.store import Store, create_head, open_store
+
+MARK_SECONDS = 0.5
+"""How often the high-water mark follows what was acknowledged."""
+
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What whoever recorded something keeps: the entry, and the proof that the log held it at the checkpoint."""
+
+    log: str
+    seq: int
+    leaf_hash: str
+    entry: bytes
+    checkpoint: bytes
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMessage:
+    """A message as recorded. ``repeated``: an earlier request with the same key recorded it."""
+
+    message: str
+    recipients: tuple[Opening, ...]
+    outcome: Outcome
+    repeated: bool
+
+
+def request_key(scope: str, key: str) -> bytes:
+    """The idempotency key of a request, as stored: nothing of the scope or key can be read from it."""
+    return hashlib.sha256(f"postseal-request/1\n{scope}\n{key}".encode()).digest()
+
+
+def event_key(scope: str, key: str) -> bytes:
+    """The key of one event at its source (16 bytes): ``scope`` names the source, ``key`` is what it calls the event."""
+    return hashlib.sha256(f"postseal-event/1\n{scope}\n{key}".encode()).digest()[:16]
+
+
+class Log:
+    """One ledger, open for writing."""
+
+    def __init__(
+        self,
+        store: Store,
+        ring: KeyRing,
+        mark_path: Path,
+        *,
+        clock: Callable[[], int] | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+        accept_clock: bool = False,
+        heartbeat: bool = True,
+        **sequencer: Any,
+    ) -> None:
+        """Use `Log.open`. ``clock`` (microseconds) replaces the database's own; ``sequencer`` goes to `Sequencer`."""
+        self.store = store
+        self.reader = store.reader
+        self.ring = ring
+        self._mark_path = mark_path
+        self._random = random
+        self._now = clock or (lambda: time.time_ns() // 1000)
+        head = self.reader.head()
+        self.id, self.origin = head.log, head.origin
+        self._check_mark(head.size)
+        self._latest: mark.Mark | None = None
+        self._marked: mark.Mark | None = None
+        self._stop = threading.Event()
+        wall = clock or (None if store.kind == "postgresql" else self._now)
+        self.sequencer = Sequencer(
+            store.appender(),
+            ring,
+            wall=wall,
+            random=random,
+            accept_clock=accept_clock,
+            committed=self._committed,
+            **sequencer,
+        )
+        self.instance = uuid7(self._now(), random(10))
+        try:
+            self._start()
+        except BaseException:
+            self.sequencer.close()
+            raise
+        self._pulse = threading.Thread(target=self._beat, args=(heartbeat,), name="postseal-beat", daemon=True)
+        self._pulse.start()
+
+    @classmethod
+    def open(cls, url: str, data_dir: Path, *, origin: str, master: MasterKey, **options: Any) -> Self:
+        """Open the ledger at ``url``, or begin one called ``origin`` where the database is empty.
+
+        Key ring and high-water mark live under ``data_dir``. StartRefused and its kin say why a ledger must not be
+        written to as it stands, and what the way out is.
+        """
+        random = options.get("random", os.urandom)
+        store = open_store(url)
+        try:
+            head = store.find_head()
+            if head is None:
+                log = uuid7(time.time_ns() // 1000, random(10))
+                ring = KeyRing.create(ring_path(data_dir, log), master, log, origin, time.time_ns() // 1000, random)
+                # The mark before the head: a log that has a head but no mark is one whose mark was lost.
+                empty = Checkpoint(origin, 0, EMPTY_ROOT)
+                first = mark.Mark(log, empty, checkpoint.sign(empty, ring.signer()))
+                mark.create(mark.mark_path(data_dir, log), first)
+                create_head(store, log, origin)
+                head = store.reader.head()
+            if head.origin != origin:
+                raise StartRefused(f"this database holds the log {head.origin}, not {origin}")
+            ring = KeyRing.load(ring_path(data_dir, head.log), master, head.log, random)
+            return cls(store, ring, mark.mark_path(data_dir, head.log), **options)
+        except BaseException:
+            store.close()
+            raise
+
+    def _check_mark(self, size: int) -> None:
+        verifiers = [Verifier.parse(key.vkey) for key in self.ring.keys]
+        mark.check(mark.read(self._mark_path, self.id, self.origin, verifiers), size, self.reader.root)
+
+    def _start(self) -> None:
+        vkey = self.ring.signer().vkey
+        opened = event.Opened(log=self.id, origin=self.origin, vkey=vkey)
+        started = event.Started(instance=self.instance, store=self._store_word(), version=VERSION)
+        answers = self._submit([Genesis(opened, event.KeyIntroduced(vkey=vkey)), Own("ledger.started", started)])
+        for answer in answers.result():
+            if isinstance(answer, LedgerError):
+                raise answer
+
+    def _store_word(self) -> Literal["postgresql", "sqlite"]:
+        return "sqlite" if self.store.kind == "sqlite" else "postgresql"
+
+    # What the writer tells us, on its thread; and what a second thread does with it
+
+    def _committed(self, state: Checkpoint, note: bytes) -> None:
+        self._latest = mark.Mark(self.id, state, note)
+
+    def _move_mark(self) -> None:
+        latest = self._latest
+        if latest is not None and latest is not self._marked:
+            mark.advance(self._mark_path, latest, self.reader.root)
+            self._marked = latest
+
+    def _beat(self, heartbeat: bool) -> None:
+        beaten = time.monotonic()
+        while not self._stop.wait(MARK_SECONDS):
+            try:
+                self._move_mark()
+                if heartbeat and time.monotonic() - beaten >= act.HEARTBEAT_SECONDS:
+                    beaten = time.monotonic()
+                    self._submit([Heartbeat(event.Instance(instance=self.instance))]).result()
+            except StartRefused as error:
+                # The database under us is not the one we acknowledged from. Nothing more may be said in its name.
+                self.sequencer.halt(error)
+            except LedgerError:
+                # A mark that cannot be moved now is moved in half a second; a beat that cannot be recorded leaves the
+                # gap that the ledger will speak of.
+                continue
+
+    def close(self) -> None:
+        """Record the stop, write what is queued, move the mark."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        self._pulse.join()
+        try:
+            self._submit([Own("ledger.stopped", event.Instance(instance=self.instance))]).result()
+        finally:
+            self.sequencer.close()
+            self._move_mark()
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Writing
+
+    def _submit(self, acts: Sequence[Act]) -> Future[list[Answer]]:
+        return self.sequencer.submit([Submission(a) for a in acts])
+
+    def submit(self, submissions: Sequence[Submission]) -> Future[list[Answer]]:
+        """Many acts at once, each answered on its own: an `Outcome` or the error that refused it."""
+        return self.sequencer.submit(submissions)
+
+    def write(self, act: Act, key: bytes | None = None, digest: bytes | None = None) -> Outcome:
+        """One act, durable when this returns. Blocked when a block refused it: its receipt is of the denial."""
+        answer = self.sequencer.submit([Submission(act, key, digest)]).result()[0]
+        if isinstance(answer, LedgerError):
+            raise answer
+        if answer.denied is not None:
+            raise Blocked(f"block {answer.denied} covers this file", self.receipt(answer))
+        return answer
+
+    def record(
+        self,
+        fingerprint: Fingerprint,
+        sent: Envelope,
+        roles: Sequence[str],
+        *,
+        source: Source = "api",
+        key: bytes | None = None,
+        digest: bytes | None = None,
+        **details: Any,
+    ) -> RecordedMessage:
+        """Record a message and its recipients. ``details`` are those of `ledger.drafts.recording`."""
+        made, openings = drafts.recording(
+            fingerprint, sent, roles, micros=self._now(), random=self._random, source=source, **details
+        )
+        outcome = self.write(made, key, digest)
+        if not outcome.repeated:
+            return RecordedMessage(made.id, tuple(openings), outcome, False)
+        first = entry.decode(outcome.recorded[0].data)
+        return RecordedMessage(first.chain, tuple(self.recipients(first.chain)), outcome, True)
+
+    def event(self, message: str, recipient: str | None, kind: str, **details: Any) -> Outcome:
+        """Record one tracking event. ``details`` are those of `ledger.drafts.tracking`."""
+        return self.write(self.draft(message, recipient, kind, **details))
+
+    def draft(self, message: str, recipient: str | None, kind: str, **details: Any) -> Event:
+        """A tracking event made ready for `submit`."""
+        details.setdefault("source", "api")
+        details.setdefault("attestation", "D")
+        return drafts.tracking(message, recipient, kind, random=self._random, **details)
+
+    def block(
+        self,
+        message: str,
+        scope: str,
+        *,
+        recipient: str | None = None,
+        file: str | None = None,
+        reason: str | None = None,
+        sealed: Sequence[tuple[str, Json]] = (),
+        source: Source = "api",
+        key: bytes | None = None,
+        digest: bytes | None = None,
+    ) -> tuple[act.Block, Outcome]:
+        """Block what ``scope`` (``file``, ``recipient``, ``all``) names; the act returned has the pairs it covers."""
+        made = act.Block(
+            message=message,
+            block=self.new_id(),
+            scope=scope,
+            act=self.new_id(),
+            source=source,
+            number=None if recipient is None else drafts.number_of(recipient),
+            file=file,
+            reason=UNSET if reason is None else reason,
+            sealed=drafts.seal("", sealed, self._random),
+        )
+        return made, self.write(made, key, digest)
+
+    def lift(self, message: str, block: str, *, reason: str | None = None, source: Source = "api") -> Outcome:
+        """Lift a block wherever it is in force."""
+        because = UNSET if reason is None else reason
+        return self.write(act.Lift(message, block, self.new_id(), source, because))
+
+    def export(
+        self, message: str, *, recipient: str | None = None, kind: str = "history", file: str | None = None
+    ) -> Evidence:
+        """Close the chains a claim covers, and build evidence that seals them up to now. ``kind`` is ``history`` or
+        ``non_access``; without ``recipient`` it covers all."""
+        closing = act.Close(
+            message=message,
+            kind="evidence.exported",
+            facts=event.EvidenceExported,
+            said={"evidence": self.new_id()},
+            act=self.new_id(),
+            source="api",
+            number=None if recipient is None else drafts.number_of(recipient),
+        )
+        done = self.write(closing)
+        claim = export.claim_of(message, recipient, kind, file)
+        choose = export.may_show(recipient)
+        return export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
+
+    def new_id(self) -> str:
+        """A fresh id."""
+        return uuid7(self._now(), self._random(10))
+
+    # Reading
+
+    def receipt(self, outcome: Outcome, index: int = 0) -> Receipt:
+        """The receipt of one of the entries an act wrote, proved at the checkpoint it was answered with."""
+        recorded = outcome.recorded[index]
+        size = self.size_of(outcome.checkpoint)
+        proof = prove_inclusion(recorded.seq, size, self.reader.nodes(size))
+        return Receipt(self.id, recorded.seq, recorded.leaf, recorded.data, outcome.checkpoint, tuple(proof))
+
+    @staticmethod
+    def size_of(note: bytes) -> int:
+        """The tree size of a checkpoint this log has just signed."""
+        return int(note.split(b"\n", 2)[1])
+
+    def checkpoint(self) -> tuple[Checkpoint, bytes]:
+        """The newest state, signed. Read from the database: other processes write too."""
+        head = self.reader.head()
+        state = Checkpoint(head.origin, head.size, head.root)
+        return state, self.sign(state)
+
+    def sign(self, state: Checkpoint) -> bytes:
+        """The log's signature on a state that is durable."""
+        return checkpoint.sign(state, self.ring.signer())
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """Proof that the tree of ``new`` entries only adds to that of ``old``."""
+        return prove_consistency(old, new, self.reader.nodes(new))
+
+    def message(self, id: str) -> Chain:
+        """A message's own chain; UnknownReference."""
+        chain = self.reader.chain(id)
+        if chain is None or chain.type != "message":
+            raise UnknownReference("no such message in this log")
+        return chain
+
+    def disclosures(self, seqs: Sequence[int]) -> dict[int, list[str]]:
+        """What is sealed on these entries, as far as it was not erased: D texts by seq."""
+        found: dict[int, list[str]] = {}
+        for seq, subject, epoch, wrapped, box in self.reader.boxes(seqs):
+            cipher = self.ring.open_data_key(subject, epoch, wrapped)
+            found.setdefault(seq, []).extend(vault.open_box(cipher, self.id, seq, box))
+        return found
+
+    def disclosed(self, message: str) -> dict[str, Any]:
+        """Names and values sealed on a message's first entry and its continuations."""
+        chain = self.message(message)
+        first = self.reader.chain_entries(chain, 0, 1 + (chain.recipients + chain.files + 20) // event.MAX_ITEMS)
+        texts = self.disclosures([seq for seq, _ in first])
+        opened = [parse(text) for one in texts.values() for text in one]
+        return {d.name: d.value for d in opened}
+
+    def recipients(self, message: str) -> list[Opening]:
+        """The recipients of a message that were not erased."""
+        return drafts.openings_of(self.disclosed(message))

@@ -1,0 +1,283 @@
+"""The only writer. docs/format.md and the design's section 6, in this order:
+
+    lock the head -> read what the batch needs -> decide each act -> assign seq and n, canonicalise, hash
+    -> write entries, boxes, tiles, projections, head, batch id -> COMMIT -> sign the checkpoint -> answer
+
+Killed before COMMIT: nothing happened and nobody was told. Killed after COMMIT: the entries stand, and whoever repeats
+the request under its key gets their receipt. A checkpoint is signed only for a state that is already durable, so a
+signature cannot run ahead of the ledger; two processes that sign the same size sign the same root.
+
+Requests that arrive while a batch is being written form the next one (group commit); nobody waits for company.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ledger import checkpoint
+from ledger.act import Act
+from ledger.checkpoint import Checkpoint
+from ledger.clock import Clock
+from ledger.errors import InFlight, KeyReused, LedgerError, Refused, StoreUnavailable, Unavailable
+from ledger.ids import uuid7
+from ledger.note import Signer
+from ledger.store.append import Appender, CommitUnknown
+from ledger.transaction import Recorded, Transaction, Tree
+
+MAX_BATCH = 4096
+"""Acts in one transaction: bounds how long others wait for the lock."""
+
+COMMIT_ATTEMPTS = 3
+FIND_ATTEMPTS = 20
+FIND_PAUSE = 0.5
+"""Seconds between two attempts to ask for a lost batch."""
+
+
+@dataclass(slots=True)
+class Submission:
+    """One act, with the idempotency key and request digest it came under (32 bytes each), or neither."""
+
+    act: Act
+    key: bytes | None = None
+    digest: bytes | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an act wrote, in ledger order. ``repeated``: an earlier request wrote it. ``denied``: the block that did it."""
+
+    recorded: Sequence[Recorded]
+    checkpoint: bytes = b""
+    repeated: bool = False
+    denied: str | None = None
+
+
+Answer = Outcome | LedgerError
+
+
+class Secrets(Protocol):
+    """What the writer needs of a key ring."""
+
+    def signer(self) -> Signer:
+        """The log's current key."""
+
+    def new_data_key(self, subject: str) -> tuple[int, bytes, AESGCM]:
+        """Epoch, wrapped key and cipher of a fresh data key."""
+
+    def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
+        """The cipher of a stored data key. SecretError."""
+
+
+@dataclass(slots=True)
+class _Group:
+    submissions: Sequence[Submission]
+    future: Future[list[Answer]] = field(default_factory=Future)
+
+
+class Sequencer:
+    """Takes acts from any thread, writes them from one. Any number of processes may each have one."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        secrets: Secrets,
+        *,
+        wall: Callable[[], int] | None = None,
+        monotonic: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
+        random: Callable[[int], bytes] = os.urandom,
+        accept_clock: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+        max_queue: int = 100_000,
+        committed: Callable[[Checkpoint, bytes], None] | None = None,
+    ) -> None:
+        """``wall`` and ``monotonic`` give microseconds; without ``wall`` the database's clock is asked, under the lock.
+
+        ``committed`` is told of each state after it is durable and signed, before anybody is answered.
+        """
+        self._appender = appender
+        self._secrets = secrets
+        self._wall = wall
+        self._monotonic = monotonic
+        self._random = random
+        self._sleep = sleep
+        self._clock = Clock(accept_clock)
+        self._max_queue = max_queue
+        self._committed = committed
+        self._tree = Tree()
+        self._ready = threading.Condition()
+        self._queue: deque[_Group] = deque()
+        self._queued = 0
+        self._in_flight: set[bytes] = set()
+        self._closing = False
+        self._halted: LedgerError | None = None
+        self._thread = threading.Thread(target=self._run, name="postseal-sequencer", daemon=True)
+        self._thread.start()
+
+    def submit(self, submissions: Sequence[Submission]) -> Future[list[Answer]]:
+        """Queue acts to be decided in this order in one transaction. Their answers come in the same order: an act that
+        is refused does not touch the others. InFlight, Unavailable."""
+        keys = [s.key for s in submissions if s.key is not None]
+        with self._ready:
+            if self._halted is not None:
+                raise self._halted
+            if self._closing:
+                raise Unavailable("the ledger is closing")
+            if self._queued + len(submissions) > self._max_queue:
+                raise Unavailable("the ledger is busy; nothing was queued")
+            if not self._in_flight.isdisjoint(keys) or len(set(keys)) != len(keys):
+                raise InFlight("a request with this idempotency key is still being answered")
+            self._in_flight.update(keys)
+            group = _Group(submissions)
+            self._queue.append(group)
+            self._queued += len(submissions)
+            self._ready.notify()
+        return group.future
+
+    @property
+    def queued(self) -> int:
+        """Acts waiting or being written."""
+        return self._queued
+
+    def halt(self, error: LedgerError) -> None:
+        """Take nothing more; whoever asks is told why."""
+        self._halted = error
+
+    def close(self) -> None:
+        """Write what is queued, then stop."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+        self._thread.join()
+        self._appender.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._ready:
+                while not self._queue and not self._closing:
+                    self._ready.wait()
+                if not self._queue:
+                    return
+                groups = [self._queue.popleft()]
+                count = len(groups[0].submissions)
+                while self._queue and count + len(self._queue[0].submissions) <= MAX_BATCH:
+                    count += len(self._queue[0].submissions)
+                    groups.append(self._queue.popleft())
+            submissions = [s for group in groups for s in group.submissions]
+            try:
+                answers = self._write(submissions)
+            except LedgerError as error:
+                answers = [error] * len(submissions)
+            except Exception as error:
+                # A defect must not take the writer down with it, nor be taken for an answer.
+                self._forget()
+                answers = [Unavailable(f"the ledger failed: {type(error).__name__}")] * len(submissions)
+                self.defect = error
+            with self._ready:
+                self._queued -= len(submissions)
+                self._in_flight.difference_update(s.key for s in submissions if s.key is not None)
+            start = 0
+            for group in groups:
+                end = start + len(group.submissions)
+                group.future.set_result(answers[start:end])
+                start = end
+
+    defect: Exception | None = None
+    """The last exception that no error of the tree stands for; None is the only good value."""
+
+    def _forget(self) -> None:
+        self._appender.rollback()
+        self._tree.forget()
+
+    def _write(self, submissions: Sequence[Submission]) -> list[Answer]:
+        for attempt in range(COMMIT_ATTEMPTS):
+            batch = uuid7(time.time_ns() // 1000, self._random(10))
+            try:
+                transaction, answers = self._decide(submissions)
+                if not transaction.rows.entries:
+                    self._appender.rollback()
+                    transaction.keep()
+                    return self._sign(transaction, answers)
+                self._appender.write(transaction.rows, transaction.finish(), batch)
+                try:
+                    self._appender.commit()
+                    transaction.keep()
+                except CommitUnknown:
+                    self._tree.forget()
+                    if not self._stands(transaction.next_batch, batch):
+                        raise
+                return self._sign(transaction, answers)
+            except StoreUnavailable:
+                # Nothing of this attempt stands: a broken connection, or a COMMIT that is known not to have happened.
+                self._forget()
+                if attempt == COMMIT_ATTEMPTS - 1:
+                    raise
+            except BaseException:
+                self._forget()
+                raise
+        raise AssertionError("unreachable")
+
+    def _stands(self, no: int, batch: str) -> bool:
+        """Whether a batch whose COMMIT was never answered is in the ledger. Only the database knows; under the lock its
+        answer is final. While it cannot be asked nothing may be written again, or it might be written twice."""
+        for attempt in range(FIND_ATTEMPTS):
+            try:
+                return self._appender.find_batch(no) == batch
+            except StoreUnavailable:
+                if attempt < FIND_ATTEMPTS - 1:
+                    self._sleep(FIND_PAUSE)
+        raise Unavailable(
+            "the database went away during COMMIT and does not answer; "
+            "whether this was recorded will be known when it does: repeat it under the same key"
+        )
+
+    def _decide(self, submissions: Sequence[Submission]) -> tuple[Transaction, list[Answer]]:
+        head = self._appender.begin()
+        wall = self._wall() if self._wall is not None else self._appender.now()
+        at, step = self._clock.judge(wall, self._monotonic(), head.at)
+        transaction = Transaction(self._appender, self._tree, head, at, self._secrets, self._random)
+        transaction.load(submissions)
+        if step:
+            transaction.note_step(step)
+        answers: list[Answer] = []
+        for submission in submissions:
+            try:
+                answers.append(_answer(transaction, submission))
+            except Refused as refused:
+                answers.append(refused)
+        return transaction, answers
+
+    def _sign(self, transaction: Transaction, answers: list[Answer]) -> list[Answer]:
+        signed = Checkpoint(transaction.origin, transaction.size, transaction.root)
+        note = checkpoint.sign(signed, self._secrets.signer())
+        if self._committed is not None:
+            self._committed(signed, note)
+        for answer in answers:
+            if isinstance(answer, Outcome):
+                answer.checkpoint = note
+        return answers
+
+
+def _answer(transaction: Transaction, submission: Submission) -> Outcome:
+    if submission.key is not None:
+        known = transaction.request(submission.key)
+        if known is not None:
+            digest, recorded = known
+            if digest != submission.digest:
+                raise KeyReused("this idempotency key was used for another request")
+            return Outcome(recorded, repeated=True, denied=transaction.denied_by(recorded))
+    plan = transaction.plan(submission.act)
+    if plan.repeats is not None:
+        return Outcome([transaction.recorded_at(plan.repeats)], repeated=True)
+    recorded = transaction.apply(plan)
+    if submission.key is not None and submission.digest is not None:
+        transaction.remember(submission.key, submission.digest, recorded)
+    return Outcome(recorded, denied=plan.denied)

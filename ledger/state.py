@@ -1,0 +1,140 @@
+"""What the entries of a chain add up to. A projection: derived from entries alone, dropped and rebuilt at will.
+
+The writer folds each entry it makes and a rebuild folds each entry it reads, through the same `Chain.fold`; so the two
+cannot differ. Nothing here is evidence: `ledger.audit` recomputes what it needs from the entries.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from ledger import canonical
+from ledger.entry import Entry
+from ledger.event import ACCESSES, KINDS
+from ledger.policy import Block
+
+FIRSTS: Final = {
+    "relay.accepted": 0,
+    "delivery.delivered": 1,
+    "message.opened": 2,
+    "link.opened": 3,
+    "download.started": 4,
+    "download.completed": 5,
+    "delivery.bounced": 6,
+    "access.denied": 7,
+}
+"""The kinds whose earliest entry a chain remembers, and the place each has in `Chain.firsts`."""
+
+NEVER: Final = -1
+_GRADES: Final = {name: int(kind.grade[1]) for name, kind in KINDS.items() if kind.grade is not None}
+
+
+class Chain:
+    """Head and state of one chain. Mutable: it lives inside one writer's transaction, or in one rebuild.
+
+    ``no`` numbers chains from 0 (the log's own) in the order they were opened. ``root`` is the ``no`` of the message a
+    chain belongs to (its own for a message). ``ordinal`` is 0 on a message's chain and k on that of recipient ``rk``.
+    ``n`` counts entries; ``leaf`` is the hex leaf hash of the last. ``blocks`` are those in force.
+    """
+
+    __slots__ = (
+        "accesses",
+        "beat",
+        "blocks",
+        "fetched",
+        "files",
+        "firsts",
+        "grade",
+        "id",
+        "keys",
+        "leaf",
+        "n",
+        "no",
+        "ordinal",
+        "recipients",
+        "root",
+    )
+
+    def __init__(self, no: int, id: str, root: int, ordinal: int, files: int = 0) -> None:
+        self.no = no
+        self.id = id
+        self.root = root
+        self.ordinal = ordinal
+        self.files = files
+        self.n = 0
+        self.leaf = ""
+        self.recipients = 0
+        self.grade = 0
+        self.accesses = 0
+        self.firsts = [NEVER] * len(FIRSTS)
+        self.blocks: tuple[Block, ...] = ()
+        self.fetched: tuple[str, ...] = ()
+        self.keys: tuple[int, ...] = ()
+        self.beat = ""
+
+    @property
+    def type(self) -> str:
+        """``log``, ``message`` or ``recipient``."""
+        return "log" if self.no == 0 else "recipient" if self.ordinal else "message"
+
+    def fold(self, entry: Entry, leaf: str) -> None:
+        """Take in the chain's next entry, whose leaf hash is ``leaf`` (hex)."""
+        kind = entry.kind
+        self.n += 1
+        self.leaf = leaf
+        place = FIRSTS.get(kind)
+        if place is not None and self.firsts[place] == NEVER:
+            self.firsts[place] = entry.seq
+        grade = _GRADES.get(kind)
+        if grade is not None:
+            if grade > self.grade:
+                self.grade = grade
+            if kind in ACCESSES:
+                self.accesses += 1
+                if kind.startswith("download."):
+                    self._fetch(entry)
+            return
+        facts: Any = entry.facts
+        if kind == "block.applied":
+            self.blocks += (Block(facts.block, entry.seq, frozenset(facts.files)),)
+        elif kind == "block.applied.continued":
+            last = self.blocks[-1]
+            self.blocks = (*self.blocks[:-1], Block(last.id, last.seq, last.files | frozenset(facts.files)))
+        elif kind == "block.lifted":
+            self.blocks = tuple(b for b in self.blocks if b.id != facts.block)
+        elif kind == "message.recorded":
+            self.files = facts.files
+            self.recipients = facts.recipients
+        elif kind in ("ledger.started", "ledger.heartbeat"):
+            self.beat = entry.at
+        elif kind.startswith("key."):
+            self.keys += (entry.seq,)
+
+    def _fetch(self, entry: Entry) -> None:
+        file = getattr(entry.facts, "file", UNSET)
+        if file is not UNSET and file not in self.fetched:
+            self.fetched += (file,)
+
+    def extra(self) -> str:
+        """What few chains have, as canonical JSON; empty when there is nothing."""
+        said: dict[str, canonical.Json] = {}
+        if self.blocks:
+            said["blocks"] = [[b.id, b.seq, list[canonical.Json](sorted(b.files))] for b in self.blocks]
+        if self.fetched:
+            said["fetched"] = list(self.fetched)
+        if self.keys:
+            said["keys"] = list(self.keys)
+        if self.beat:
+            said["beat"] = self.beat
+        return canonical.dumps(said).decode("ascii") if said else ""
+
+    def set_extra(self, text: str) -> None:
+        """Put back what `extra` wrote."""
+        if text:
+            said: Any = canonical.loads(text.encode("ascii"), limit=1 << 24)
+            self.blocks = tuple(Block(i, seq, frozenset(files)) for i, seq, files in said.get("blocks", []))
+            self.fetched = tuple(said.get("fetched", []))
+            self.keys = tuple(said.get("keys", []))
+            self.beat = said.get("beat", "")

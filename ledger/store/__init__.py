@@ -1,0 +1,86 @@
+"""The only SQLAlchemy in the house: tables, append, read, projections; Alembic's migrations beside them.
+
+`open_store` gives the pieces a log is made of for a database URL. A test runs everything here on SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, insert
+from sqlalchemy.exc import DBAPIError
+
+from ledger.errors import StoreUnavailable
+from ledger.merkle import EMPTY_ROOT, Frontier
+from ledger.store import engine as engines
+from ledger.store import tables
+from ledger.store.append import Appender, Head
+from ledger.store.postgres import PostgresAppender
+from ledger.store.read import Reader
+from ledger.store.sqlite import SqliteAppender
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One database, checked and up to date."""
+
+    url: str
+    engine: Engine
+    reader: Reader
+
+    @property
+    def kind(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self.engine.dialect.name
+
+    def find_head(self) -> Head | None:
+        """The head of the log in this database; None where no log was ever opened."""
+        return self.reader.find_head()
+
+    def appender(self) -> Appender:
+        """A writer's connection of its own."""
+        path = engines.sqlite_path(self.url)
+        return PostgresAppender(self.engine) if path is None else SqliteAppender(self.engine, path)
+
+    def close(self) -> None:
+        """Give back every pooled connection."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Connect, refuse what is not durable, bring the schema up to date."""
+    engine = engines.open_engine(url)
+    engines.check_durable(engine)
+    engines.upgrade(engine)
+    return Store(url, engine, Reader(engine))
+
+
+def open_reader(url: str) -> Reader:
+    """A reader alone: nothing is checked or migrated. For auditing in other processes."""
+    return Reader(engines.open_engine(url))
+
+
+def create_head(store: Store, log: str, origin: str) -> bool:
+    """Make the row every writer locks, for a log without entries. False when another process was first."""
+    row = {
+        "id": 1,
+        "log": log,
+        "origin": origin,
+        "size": 0,
+        "root": EMPTY_ROOT,
+        "frontier": Frontier().to_bytes(),
+        "leaf": "0" * 64,
+        "at": 0,
+        "chains": 0,
+        "batch": 0,
+    }
+    try:
+        with store.engine.begin() as connection:
+            if store.kind == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if connection.execute(tables.head.select()).first() is not None:
+                return False
+            connection.execute(insert(tables.head).values(row))
+            return True
+    except DBAPIError as error:
+        raise StoreUnavailable(engines.explain(error)) from None

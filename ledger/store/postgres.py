@@ -1,0 +1,205 @@
+"""Appends to PostgreSQL: SELECT ... FOR UPDATE on the head at READ COMMITTED, arrays in, COPY out, COMMIT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError
+
+from ledger.errors import StoreUnavailable
+from ledger.state import Chain
+from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Head, Row, Rows, chain_of, row_of
+from ledger.store.engine import explain
+
+LOCK_TIMEOUT = "30s"
+
+_COLUMNS = CHAIN_COLUMNS.split(", ")
+_CHANGES = _COLUMNS[4:]
+_TYPES: Mapping[str, Sequence[str]] = {
+    "entries": ("int8", "int8", "int8", "int8", "bytea", "bytea"),
+    "sealed": ("int8", "int8", "bytea"),
+    "data_keys": ("int8", "text", "int4", "bytea"),
+    "requests": ("bytea", "bytea", "text"),
+    "seen": ("int8", "bytea", "int8"),
+    "tiles": ("int2", "int8", "bytea"),
+    "tokens": ("bytea", "int8"),
+    "transfers": ("text", "int8", "text", "bool"),
+    "chains": ("int8", "text", "int8", "int4", "int4", "int4", "int8", "text", "int2", "int8", *["int8"] * 8, "text"),
+}
+
+
+class PostgresAppender:
+    """`ledger.store.append.Appender` on one PostgreSQL connection."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._pooled: PoolProxiedConnection | None = None
+        self._connection: Any = None
+        self._cursor: Any = None
+
+    def _connect(self) -> None:
+        self._pooled = self._engine.raw_connection()
+        connection: Any = self._pooled.driver_connection
+        connection.prepare_threshold = 1
+        cursor = connection.cursor(binary=True)
+        # A role or database may be set otherwise; the promise is this session's.
+        cursor.execute("SET synchronous_commit = on")
+        cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        cursor.execute("CREATE TEMPORARY TABLE changed (LIKE chains) ON COMMIT DELETE ROWS")
+        connection.commit()
+        self._connection, self._cursor = connection, cursor
+
+    def begin(self) -> Head:
+        try:
+            if self._connection is None:
+                self._connect()
+            row = self._cursor.execute(
+                "SELECT log, origin, size, root, frontier, leaf, at, chains, batch FROM head WHERE id = 1 FOR UPDATE"
+            ).fetchone()
+        except (psycopg.Error, DBAPIError) as error:
+            self._fail()
+            raise StoreUnavailable(explain(error)) from None
+        if row is None:
+            self.rollback()
+            raise StoreUnavailable("this database holds no ledger")
+        return Head(*row)
+
+    def now(self) -> int:
+        sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"
+        return int(self._all(sql)[0][0])
+
+    def _all(self, sql: str, args: Sequence[object] = ()) -> list[Any]:
+        try:
+            return list(self._cursor.execute(sql, args).fetchall())
+        except psycopg.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def chains(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Chain]:
+        columns = ", ".join("c." + c for c in _COLUMNS)
+        sql = (
+            f"SELECT {columns}, m.id FROM unnest(%s::text[], %s::int4[]) AS k (id, ordinal) "
+            "JOIN chains m ON m.id = k.id JOIN chains c ON c.root = m.no AND c.ordinal = k.ordinal"
+        )
+        rows = self._all(sql, ([k[0] for k in keys], [k[1] for k in keys]))
+        return {(row[-1], row[3]): chain_of(row) for row in rows}
+
+    def recipients(self, root: int) -> Sequence[Chain]:
+        sql = f"SELECT {CHAIN_COLUMNS} FROM chains WHERE root = %s AND ordinal > 0 ORDER BY ordinal"
+        return [chain_of(row) for row in self._all(sql, (root,))]
+
+    def log_chain(self) -> Chain | None:
+        rows = self._all(f"SELECT {CHAIN_COLUMNS} FROM chains WHERE no = 0")
+        return chain_of(rows[0]) if rows else None
+
+    def seen(self, keys: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], int]:
+        sql = (
+            "SELECT s.chain, s.key, s.seq FROM unnest(%s::int8[], %s::bytea[]) AS k (chain, key) "
+            "JOIN seen s ON s.chain = k.chain AND s.key = k.key"
+        )
+        rows = self._all(sql, ([k[0] for k in keys], [k[1] for k in keys]))
+        return {(chain, key): seq for chain, key, seq in rows}
+
+    def requests(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[bytes, str]]:
+        rows = self._all("SELECT key, digest, seqs FROM requests WHERE key = ANY(%s)", (list(keys),))
+        return {key: (digest, seqs) for key, digest, seqs in rows}
+
+    def tokens(self, tokens: Sequence[bytes]) -> Mapping[bytes, int]:
+        return dict(self._all("SELECT token, chain FROM tokens WHERE token = ANY(%s)", (list(tokens),)))
+
+    def transfers(self, ids: Sequence[str]) -> Mapping[str, tuple[int, str, bool]]:
+        rows = self._all("SELECT id, chain, file, ended FROM transfers WHERE id = ANY(%s)", (list(ids),))
+        return {id: (chain, file, ended) for id, chain, file, ended in rows}
+
+    def entries(self, seqs: Sequence[int]) -> Mapping[int, tuple[int, bytes]]:
+        rows = self._all("SELECT seq, chain, entry FROM entries WHERE seq = ANY(%s)", (list(seqs),))
+        return {seq: (chain, data) for seq, chain, data in rows}
+
+    def leaves(self, start: int) -> list[bytes]:
+        return [row[0] for row in self._all("SELECT leaf FROM entries WHERE seq >= %s ORDER BY seq", (start,))]
+
+    def edge(self) -> Mapping[int, bytes]:
+        return dict(self._all("SELECT level, data FROM edge"))
+
+    def data_keys(self, subjects: Sequence[str]) -> Mapping[str, tuple[int, int, bytes]]:
+        sql = "SELECT subject, no, epoch, wrapped FROM data_keys WHERE subject = ANY(%s)"
+        return {subject: (no, epoch, wrapped) for subject, no, epoch, wrapped in self._all(sql, (list(subjects),))}
+
+    def last_data_key(self) -> int:
+        return int(self._all("SELECT coalesce(max(no), -1) FROM data_keys")[0][0])
+
+    def write(self, rows: Rows, head: Head, batch: str) -> None:
+        cursor = self._cursor
+        try:
+            self._copy("entries", rows.entries)
+            self._copy("sealed", rows.sealed)
+            self._copy("data_keys", rows.data_keys)
+            self._copy("requests", rows.requests)
+            self._copy("seen", rows.seen)
+            self._copy("tiles", rows.tiles)
+            self._copy("tokens", rows.tokens)
+            self._copy("transfers", rows.transfers)
+            self._copy("chains", [row_of(c) for c in rows.opened])
+            if rows.chains:
+                self._copy("chains", [row_of(c) for c in rows.chains], "changed")
+                changes = ", ".join(f"{c} = d.{c}" for c in _CHANGES)
+                cursor.execute(f"UPDATE chains SET {changes} FROM changed d WHERE chains.no = d.no")
+            if rows.ended:
+                cursor.execute("UPDATE transfers SET ended = true WHERE id = ANY(%s)", (rows.ended,))
+            for level, data in rows.edge:
+                cursor.execute(
+                    "INSERT INTO edge VALUES (%s, %s) ON CONFLICT (level) DO UPDATE SET data = excluded.data",
+                    (level, data),
+                )
+            cursor.execute(
+                "UPDATE head SET size = %s, root = %s, frontier = %s, leaf = %s, at = %s, chains = %s, batch = %s "
+                "WHERE id = 1",
+                (head.size, head.root, head.frontier, head.leaf, head.at, head.chains, head.batch),
+            )
+            cursor.execute("INSERT INTO batches VALUES (%s, %s)", (head.batch, batch))
+            cursor.execute("DELETE FROM batches WHERE no <= %s", (head.batch - BATCHES_KEPT,))
+        except psycopg.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def _copy(self, table: str, rows: Sequence[Row], into: str = "") -> None:
+        if not rows:
+            return
+        with self._cursor.copy(f"COPY {into or table} FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(_TYPES[table])
+            for row in rows:
+                copy.write_row(row)
+
+    def commit(self) -> None:
+        try:
+            self._connection.commit()
+        except psycopg.Error as error:
+            self._fail()
+            raise CommitUnknown(explain(error)) from None
+
+    def rollback(self) -> None:
+        try:
+            if self._connection is not None:
+                self._connection.rollback()
+        except psycopg.Error:
+            self._fail()
+
+    def _fail(self) -> None:
+        # Never back into the pool: this session has its own settings and a temporary table.
+        pooled, self._pooled, self._connection, self._cursor = self._pooled, None, None, None
+        if pooled is not None:
+            pooled.invalidate()
+
+    def find_batch(self, no: int) -> str | None:
+        self._fail()
+        self.begin()
+        try:
+            rows = self._all("SELECT id FROM batches WHERE no = %s", (no,))
+        finally:
+            self.rollback()
+        return str(rows[0][0]) if rows else None
+
+    def close(self) -> None:
+        self.rollback()
+        self._fail()

@@ -1,0 +1,203 @@
+"""Reads: entries, chains, tiles, what is sealed. Each method sees one snapshot; none of them takes the writer's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, bindparam, func, select
+from sqlalchemy.exc import DBAPIError
+
+from ledger import tiles as geometry
+from ledger.errors import StoreUnavailable
+from ledger.merkle import EMPTY_ROOT, Read, range_hashes
+from ledger.state import Chain
+from ledger.store import tables as t
+from ledger.store.append import Head, Row, chain_of
+from ledger.store.engine import explain
+
+CHUNK = 4096
+"""Rows handed over at a time when a whole ledger is read."""
+
+_CHAIN = [c for c in t.chains.c]
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection on which every statement sees the same state of the database."""
+    try:
+        if engine.dialect.name == "sqlite":
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    connection.exec_driver_sql("ROLLBACK")
+        else:
+            with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+                yield connection
+    except DBAPIError as error:
+        raise StoreUnavailable(explain(error)) from None
+
+
+class Reader:
+    """Reads of one log. Safe to share between threads; pickled by its URL for other processes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def head(self) -> Head:
+        """Size, root and the rest, as last committed."""
+        found = self.find_head()
+        if found is None:
+            raise StoreUnavailable("this database holds no ledger")
+        return found
+
+    def find_head(self) -> Head | None:
+        """The same, None where no log was ever opened."""
+        with snapshot(self._engine) as connection:
+            row = connection.execute(_HEAD).one_or_none()
+        return None if row is None else Head(*row)
+
+    def root(self, size: int) -> bytes:
+        """Root of the tree of the first ``size`` entries, from stored tiles and leaves."""
+        if not size:
+            return EMPTY_ROOT
+        return range_hashes([(0, size)], self.nodes(size))[0]
+
+    def entry(self, seq: int) -> bytes | None:
+        """The bytes of one entry."""
+        with snapshot(self._engine) as connection:
+            found = connection.execute(_ENTRY, {"seq": seq}).scalar_one_or_none()
+        return None if found is None else bytes(found)
+
+    def entries(self, start: int, stop: int) -> list[bytes]:
+        """Bytes of the entries from ``start`` up to and without ``stop``."""
+        query = select(t.entries.c.entry).where(t.entries.c.seq >= start, t.entries.c.seq < stop)
+        with snapshot(self._engine) as connection:
+            return [bytes(row[0]) for row in connection.execute(query.order_by(t.entries.c.seq))]
+
+    def chain(self, id: str) -> Chain | None:
+        """Any chain by its own id."""
+        return next(iter(self._chains(select(*_CHAIN).where(t.chains.c.id == id))), None)
+
+    def log_chain(self) -> Chain:
+        """The log's own chain."""
+        found = self._chains(select(*_CHAIN).where(t.chains.c.no == 0))
+        if not found:
+            raise StoreUnavailable("this database holds no ledger")
+        return found[0]
+
+    def recipients(self, message: Chain) -> list[Chain]:
+        """The recipients' chains of a message, by ordinal."""
+        query = select(*_CHAIN).where(t.chains.c.root == message.no, t.chains.c.ordinal > 0)
+        return self._chains(query.order_by(t.chains.c.ordinal))
+
+    def messages(self, limit: int, before: int | None = None) -> list[Chain]:
+        """Messages' own chains, newest first; ``before`` is a chain number to go on from."""
+        query = select(*_CHAIN).where(t.chains.c.ordinal == 0, t.chains.c.no > 0)
+        if before is not None:
+            query = query.where(t.chains.c.no < before)
+        return self._chains(query.order_by(t.chains.c.no.desc()).limit(limit))
+
+    def _chains(self, query: Select[Any]) -> list[Chain]:
+        with snapshot(self._engine) as connection:
+            return [chain_of(tuple(row)) for row in connection.execute(query)]
+
+    def chain_entries(self, chain: Chain, start: int = 0, stop: int | None = None) -> list[tuple[int, bytes]]:
+        """(seq, bytes) of a chain's entries from position ``start`` up to and without ``stop``."""
+        e = t.entries.c
+        query = select(e.seq, e.entry).where(e.chain == chain.no, e.n >= start).order_by(e.n)
+        if stop is not None:
+            query = query.where(e.n < stop)
+        with snapshot(self._engine) as connection:
+            return [(row[0], bytes(row[1])) for row in connection.execute(query)]
+
+    def chain_before(self, chain: Chain, seq: int) -> Iterator[tuple[int, bytes]]:
+        """(n, bytes) of a chain's entries that stand before entry ``seq``, newest first."""
+        e = t.entries.c
+        with snapshot(self._engine) as connection:
+            below = select(func.coalesce(func.max(e.n), -1)).where(e.chain == chain.no, e.seq < seq)
+            n = int(connection.execute(below).scalar_one())
+        while n >= 0:
+            low = max(0, n - 63)
+            for offset, (_, data) in enumerate(reversed(self.chain_entries(chain, low, n + 1))):
+                yield n - offset, data
+            n = low - 1
+
+    def boxes(self, seqs: Sequence[int]) -> list[tuple[int, str, int, bytes, bytes]]:
+        """(seq, subject, epoch, wrapped data key, box) of what is sealed on these entries and not erased."""
+        s, k = t.sealed.c, t.data_keys.c
+        query = select(s.seq, k.subject, k.epoch, k.wrapped, s.box).join_from(t.sealed, t.data_keys, s.key == k.no)
+        query = query.where(s.seq.in_(bindparam("seqs", expanding=True))).order_by(s.seq, s.key)
+        found: list[tuple[int, str, int, bytes, bytes]] = []
+        with snapshot(self._engine) as connection:
+            for start in range(0, len(seqs), 500):
+                rows = connection.execute(query, {"seqs": list(seqs[start : start + 500])})
+                found += [(r[0], r[1], r[2], bytes(r[3]), bytes(r[4])) for r in rows]
+        return found
+
+    def nodes(self, size: int) -> Read:
+        """Subtree hashes of the tree of ``size`` entries, for proofs."""
+        return geometry.reader(lambda wanted: self.tiles(wanted, size), size)
+
+    def tiles(self, wanted: Sequence[geometry.Tile], size: int) -> list[bytes]:
+        """Tiles of the tree of ``size`` leaves, each at least as wide as asked. Full ones come as stored; a partial one
+        is a prefix of the growing tile, of leaves or of the edge, or of the full tile it has become since."""
+        with snapshot(self._engine) as connection:
+            return [self._tile(connection, tile) for tile in wanted]
+
+    def _tile(self, connection: Connection, tile: geometry.Tile) -> bytes:
+        found = connection.execute(_TILE, {"level": tile.level, "n": tile.index}).scalar_one_or_none()
+        if found is not None:
+            return bytes(found)
+        if tile.level == 0:
+            start = tile.index * geometry.FULL
+            rows = connection.execute(_LEAVES, {"start": start, "stop": start + tile.width})
+            return b"".join(bytes(row[0]) for row in rows)
+        return bytes(connection.execute(_EDGE, {"level": tile.level}).scalar_one_or_none() or b"")
+
+    def rows(self, part: int, parts: int) -> Iterator[Sequence[Row]]:
+        """Chunks of (seq, root, chain, n, leaf, entry), ascending, of the entries whose message falls into ``part``."""
+        where = "" if parts == 1 else f" WHERE root % {int(parts)} = {int(part)}"
+        sql = f"SELECT seq, root, chain, n, leaf, entry FROM entries{where} ORDER BY seq"
+        yield from self._stream(sql)
+
+    def _stream(self, sql: str) -> Iterator[Sequence[Row]]:
+        # The driver's own cursor: SQLAlchemy's rows would double what reading costs.
+        with snapshot(self._engine) as connection:
+            driver: Any = connection.connection.driver_connection
+            if self._engine.dialect.name == "sqlite":
+                cursor = driver.cursor()
+                cursor.execute(sql)
+            else:
+                cursor = driver.cursor("postsealaudit", binary=True)
+                cursor.itersize = CHUNK
+                cursor.execute(sql)
+            try:
+                while chunk := cursor.fetchmany(CHUNK):
+                    yield chunk
+            finally:
+                cursor.close()
+
+
+_HEAD = select(*(t.head.c[name] for name in Head.__slots__)).where(t.head.c.id == 1)
+_ENTRY = select(t.entries.c.entry).where(t.entries.c.seq == bindparam("seq"))
+_TILE = select(t.tiles.c.data).where(t.tiles.c.level == bindparam("level"), t.tiles.c.n == bindparam("n"))
+_EDGE = select(t.edge.c.data).where(t.edge.c.level == bindparam("level"))
+_LEAVES = (
+    select(t.entries.c.leaf)
+    .where(t.entries.c.seq >= bindparam("start"), t.entries.c.seq < bindparam("stop"))
+    .order_by(t.entries.c.seq)
+)
+
+
+def dump(engine: Engine, names: Sequence[str]) -> Mapping[str, list[Row]]:
+    """Whole tables, ordered by primary key: what a rebuild is compared with."""
+    with snapshot(engine) as connection:
+        return {
+            name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))]
+            for name in names
+            for table in [t.metadata.tables[name]]
+        }

@@ -1,0 +1,203 @@
+"""Appends to SQLite: an advisory file lock for turns, then BEGIN IMMEDIATE, executemany, COMMIT (WAL, FULL).
+
+Without the file lock waiting writers would poll SQLite's own; with it the kernel wakes them in turn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, PoolProxiedConnection
+
+from ledger.errors import StoreUnavailable
+from ledger.state import Chain
+from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Head, Row, Rows, chain_of, row_of
+from ledger.store.engine import explain
+
+_SET = ", ".join(f"{c} = ?" for c in CHAIN_COLUMNS.replace(" ", "").split(",")[4:])
+
+
+class SqliteAppender:
+    """`ledger.store.append.Appender` on one SQLite connection."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._path = path
+        self._lock: int | None = None
+        self._pooled: PoolProxiedConnection | None = None
+        self._connection: Any = None
+        self._cursor: Any = None
+
+    def begin(self) -> Head:
+        try:
+            if self._lock is None:
+                self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            if self._connection is None:
+                self._pooled = self._engine.raw_connection()
+                self._connection = self._pooled.driver_connection
+                self._cursor = self._connection.cursor()
+            self._cursor.execute("BEGIN IMMEDIATE")
+            row = self._one("SELECT log, origin, size, root, frontier, leaf, at, chains, batch FROM head WHERE id = 1")
+        except (sqlite3.Error, OSError) as error:
+            self.rollback()
+            raise StoreUnavailable(explain(error)) from None
+        if row is None:
+            self.rollback()
+            raise StoreUnavailable("this database holds no ledger")
+        return Head(*row)
+
+    def now(self) -> int:
+        return time.time_ns() // 1000
+
+    def _one(self, sql: str, args: Sequence[object] = ()) -> Any:
+        return self._cursor.execute(sql, args).fetchone()
+
+    def _each(self, sql: str, keys: Iterable[Sequence[object]]) -> list[Any]:
+        # One prepared statement, stepped for each key: SQLite has no round trip to save.
+        try:
+            execute = self._cursor.execute
+            found = (execute(sql, key).fetchone() for key in keys)
+            return [row for row in found if row is not None]
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def chains(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Chain]:
+        columns = ", ".join("c." + c for c in CHAIN_COLUMNS.split(", "))
+        sql = f"SELECT {columns}, m.id FROM chains m JOIN chains c ON c.root = m.no WHERE m.id = ? AND c.ordinal = ?"
+        return {(row[-1], row[3]): chain_of(row) for row in self._each(sql, keys)}
+
+    def recipients(self, root: int) -> Sequence[Chain]:
+        try:
+            sql = f"SELECT {CHAIN_COLUMNS} FROM chains WHERE root = ? AND ordinal > 0 ORDER BY ordinal"
+            return [chain_of(row) for row in self._cursor.execute(sql, (root,)).fetchall()]
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def log_chain(self) -> Chain | None:
+        rows = self._each(f"SELECT {CHAIN_COLUMNS} FROM chains WHERE no = ?", [(0,)])
+        return chain_of(rows[0]) if rows else None
+
+    def seen(self, keys: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], int]:
+        rows = self._each("SELECT chain, key, seq FROM seen WHERE chain = ? AND key = ?", keys)
+        return {(chain, key): seq for chain, key, seq in rows}
+
+    def requests(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[bytes, str]]:
+        rows = self._each("SELECT key, digest, seqs FROM requests WHERE key = ?", ((k,) for k in keys))
+        return {key: (digest, seqs) for key, digest, seqs in rows}
+
+    def tokens(self, tokens: Sequence[bytes]) -> Mapping[bytes, int]:
+        return dict(self._each("SELECT token, chain FROM tokens WHERE token = ?", ((t,) for t in tokens)))
+
+    def transfers(self, ids: Sequence[str]) -> Mapping[str, tuple[int, str, bool]]:
+        rows = self._each("SELECT id, chain, file, ended FROM transfers WHERE id = ?", ((i,) for i in ids))
+        return {id: (chain, file, bool(ended)) for id, chain, file, ended in rows}
+
+    def entries(self, seqs: Sequence[int]) -> Mapping[int, tuple[int, bytes]]:
+        rows = self._each("SELECT seq, chain, entry FROM entries WHERE seq = ?", ((s,) for s in seqs))
+        return {seq: (chain, data) for seq, chain, data in rows}
+
+    def leaves(self, start: int) -> list[bytes]:
+        try:
+            rows = self._cursor.execute("SELECT leaf FROM entries WHERE seq >= ? ORDER BY seq", (start,)).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+        return [row[0] for row in rows]
+
+    def edge(self) -> Mapping[int, bytes]:
+        try:
+            return dict(self._cursor.execute("SELECT level, data FROM edge").fetchall())
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def data_keys(self, subjects: Sequence[str]) -> Mapping[str, tuple[int, int, bytes]]:
+        rows = self._each(
+            "SELECT subject, no, epoch, wrapped FROM data_keys WHERE subject = ?", ((s,) for s in subjects)
+        )
+        return {subject: (no, epoch, wrapped) for subject, no, epoch, wrapped in rows}
+
+    def last_data_key(self) -> int:
+        rows = self._each("SELECT coalesce(max(no), -1) FROM data_keys", [()])
+        return int(rows[0][0])
+
+    def write(self, rows: Rows, head: Head, batch: str) -> None:
+        many = self._cursor.executemany
+        try:
+            many("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows.entries)
+            self._optional("INSERT INTO sealed VALUES (?, ?, ?)", rows.sealed)
+            self._optional("INSERT INTO data_keys VALUES (?, ?, ?, ?)", rows.data_keys)
+            self._optional("INSERT INTO requests VALUES (?, ?, ?)", rows.requests)
+            self._optional("INSERT INTO seen VALUES (?, ?, ?)", rows.seen)
+            self._optional("INSERT INTO tiles VALUES (?, ?, ?)", rows.tiles)
+            self._optional("INSERT OR REPLACE INTO edge VALUES (?, ?)", rows.edge)
+            self._optional("INSERT INTO tokens VALUES (?, ?)", rows.tokens)
+            self._optional("INSERT INTO transfers VALUES (?, ?, ?, ?)", rows.transfers)
+            self._optional("UPDATE transfers SET ended = 1 WHERE id = ?", [(i,) for i in rows.ended])
+            if rows.opened:
+                marks = ", ".join("?" * len(CHAIN_COLUMNS.split(",")))
+                many(f"INSERT INTO chains VALUES ({marks})", map(row_of, rows.opened))
+            if rows.chains:
+                many(f"UPDATE chains SET {_SET} WHERE no = ?", ((*row[4:], row[0]) for row in map(row_of, rows.chains)))
+            self._cursor.execute(
+                "UPDATE head SET size = ?, root = ?, frontier = ?, leaf = ?, at = ?, chains = ?, batch = ? WHERE id = 1",
+                (head.size, head.root, head.frontier, head.leaf, head.at, head.chains, head.batch),
+            )
+            self._cursor.execute("INSERT INTO batches VALUES (?, ?)", (head.batch, batch))
+            self._cursor.execute("DELETE FROM batches WHERE no <= ?", (head.batch - BATCHES_KEPT,))
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def _optional(self, sql: str, rows: Sequence[Row]) -> None:
+        if rows:
+            self._cursor.executemany(sql, rows)
+
+    def commit(self) -> None:
+        try:
+            self._cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise CommitUnknown(explain(error)) from None
+        finally:
+            self._unlock()
+
+    def rollback(self) -> None:
+        try:
+            if self._cursor is not None and self._connection.in_transaction:
+                self._cursor.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._drop()
+        finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        # Closing the descriptor in _drop would do as well; an explicit unlock keeps it for the next turn.
+        if self._lock is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _drop(self) -> None:
+        pooled, self._pooled, self._connection, self._cursor = self._pooled, None, None, None
+        if pooled is not None:
+            pooled.invalidate()
+
+    def find_batch(self, no: int) -> str | None:
+        self._drop()
+        self.begin()
+        try:
+            row = self._one("SELECT id FROM batches WHERE no = ?", (no,))
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+        finally:
+            self.rollback()
+        return None if row is None else str(row[0])
+
+    def close(self) -> None:
+        self.rollback()
+        self._drop()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)

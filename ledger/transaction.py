@@ -1,0 +1,378 @@
+"""One batch under the lock: the view that acts are decided by, and the rows that what they write becomes.
+
+Everything a batch needs to look up is loaded in a few bulk reads before the first act is planned. What the last batch
+left in memory (`Tree`) is used again if the head says that nobody else has written since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple, Protocol
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import UNSET
+
+from ledger import entry as entries
+from ledger import tiles
+from ledger.act import Act, Event, Plan, Recording, Sealed, View, Write
+from ledger.entry import TYPES, Entry
+from ledger.errors import UnknownReference
+from ledger.event import MAX_ITEMS, Continued, Facts, Stepped
+from ledger.ids import format_time
+from ledger.vault import seal_box
+from ledger.merkle import Frontier
+from ledger.state import Chain
+from ledger.store.append import Appender, Head, Rows
+
+MAX_CHAINS = 100_000
+"""Chain heads kept in memory between batches."""
+
+MAX_CIPHERS = 20_000
+"""Data keys kept ready between batches."""
+
+
+class Recorded(NamedTuple):
+    """One entry as it stands: its index, its leaf hash in hex, its bytes."""
+
+    seq: int
+    leaf: str
+    data: bytes
+
+
+class DataKeys(Protocol):
+    """Where data keys come from."""
+
+    def new_data_key(self, subject: str) -> tuple[int, bytes, AESGCM]:
+        """Epoch, wrapped key, cipher."""
+
+    def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
+        """The cipher of a stored key."""
+
+
+class Tree:
+    """What a writer remembers of the ledger between batches. Valid only while the head still names its last batch."""
+
+    def __init__(self) -> None:
+        self.batch = -1
+        self.frontier = Frontier()
+        self.edge: dict[int, bytes] = {}
+        self.chains: dict[tuple[str, int], Chain] = {}
+        self.log: Chain | None = None
+        self.ciphers: dict[str, tuple[int, AESGCM]] = {}
+        self.last_key = -1
+
+    def forget(self) -> None:
+        """After a failure, or after another process wrote."""
+        self.batch = -1
+        self.chains.clear()
+        self.log = None
+        self.ciphers.clear()
+
+    def follow(self, appender: Appender, head: Head) -> None:
+        """Be in the state the head names, from memory if it still is, else from the database."""
+        if self.batch != head.batch:
+            self.forget()
+            self.frontier = Frontier.from_bytes(head.frontier)
+            self.edge = dict(appender.edge())
+            low = appender.leaves(head.size - head.size % tiles.FULL)
+            if low:
+                self.edge[0] = b"".join(low)
+            self.log = appender.log_chain()
+            self.last_key = appender.last_data_key()
+        if len(self.chains) > MAX_CHAINS:
+            self.chains.clear()
+        if len(self.ciphers) > MAX_CIPHERS:
+            self.ciphers.clear()
+
+
+class Transaction(View):
+    """Between `Appender.begin` and `Appender.write`. Implements `ledger.act.View`."""
+
+    def __init__(
+        self, appender: Appender, tree: Tree, head: Head, at: int, keys: DataKeys, random: Callable[[int], bytes]
+    ) -> None:
+        tree.follow(appender, head)
+        self._appender = appender
+        self._tree = tree
+        self._head = head
+        self._keys = keys
+        self._random = random
+        self._chains = tree.chains
+        self._seen: dict[tuple[int, bytes], int] = {}
+        self._requests: dict[bytes, tuple[bytes, str]] = {}
+        self._tokens: dict[str, int | None] = {}
+        self._transfers: dict[str, tuple[int, str, bool] | None] = {}
+        self._boxes: list[tuple[int, str, list[str]]] = []
+        self._pending: list[Chain] = []
+        self._messages: dict[int, str] = {}
+        self._touched: dict[int, Chain] = {}
+        self._leaves: list[bytes] = []
+        self._previous = head.leaf
+        self._at_text = format_time(at)
+        self._first = head.size
+        self.rows = Rows()
+        self.size = head.size
+        self.root = head.root
+        self.origin = head.origin
+        self.next_batch = head.batch + 1
+        self.at = at
+        # A log about to be opened has no chain yet; its number is 0.
+        self.log = tree.log if tree.log is not None else self.open(head.log, None, 0)
+
+    # Reading: ledger.act.View
+
+    def load(self, submissions: Sequence[Any]) -> None:
+        """Everything these submissions will ask for, in a few reads."""
+        acts: list[Act] = [s.act for s in submissions]
+        chains = self._chains
+        missing = {ref for act in acts for ref in act.refs if ref not in chains}
+        if missing:
+            chains.update(self._appender.chains(sorted(missing)))
+        if requests := [s.key for s in submissions if s.key is not None]:
+            self._requests.update(self._appender.requests(requests))
+        seen: list[tuple[int, bytes]] = []
+        tokens: set[str] = set()
+        transfers: set[str] = set()
+        for act in acts:
+            if type(act) is Event:
+                if act.key is not None:
+                    chain = chains.get((act.message, act.number))
+                    if chain is not None:
+                        seen.append((chain.no, act.key))
+                facts: Any = act.facts
+                if getattr(facts, "token", UNSET) is not UNSET:
+                    tokens.add(facts.token)
+                if getattr(facts, "transfer", UNSET) is not UNSET:
+                    transfers.add(facts.transfer)
+            elif type(act) is Recording:
+                tokens.update(token for part in act.recipients for token in part.tokens)
+        if seen:
+            self._seen.update(self._appender.seen(seen))
+        if tokens:
+            found = self._appender.tokens([bytes.fromhex(t) for t in tokens])
+            self._tokens.update((t, found.get(bytes.fromhex(t))) for t in tokens)
+        if transfers:
+            known = self._appender.transfers(list(transfers))
+            self._transfers.update((t, known.get(t)) for t in transfers)
+
+    def chain(self, message: str, number: int) -> Chain:
+        ref = (message, number)
+        if ref not in self._chains:
+            self._chains.update(self._appender.chains([ref]))
+        chain = self._chains.get(ref)
+        if chain is None or chain.type == "log":
+            raise UnknownReference("no such recipient of this message" if number else "no such message in this log")
+        return chain
+
+    def recipients(self, message: Chain) -> Sequence[Chain]:
+        refs = [(message.id, k) for k in range(1, message.recipients + 1)]
+        if any(ref not in self._chains for ref in refs):
+            for chain in self._appender.recipients(message.root):
+                self._chains.setdefault((message.id, chain.ordinal), chain)
+        return [self._chains[ref] for ref in refs]
+
+    def open(self, id: str, root: Chain | None, number: int) -> Chain:
+        no = self._head.chains + len(self.rows.opened) + len(self._pending)
+        chain = Chain(no, id, no if root is None else root.no, number, 0 if root is None else root.files)
+        self._pending.append(chain)
+        return chain
+
+    def recorded(self, chain: Chain, key: bytes) -> int | None:
+        return self._seen.get((chain.no, key))
+
+    def token(self, token: str) -> int | None:
+        if token not in self._tokens:
+            found = self._appender.tokens([bytes.fromhex(token)])
+            self._tokens[token] = found.get(bytes.fromhex(token))
+        return self._tokens[token]
+
+    def transfer(self, id: str) -> tuple[int, str, bool] | None:
+        if id not in self._transfers:
+            self._transfers[id] = self._appender.transfers([id]).get(id)
+        return self._transfers[id]
+
+    def entry(self, seq: int) -> tuple[int, Entry] | None:
+        if seq >= self._first:
+            if seq >= self.size:
+                return None
+            row = self.rows.entries[seq - self._first]
+            return row[2], entries.decode(row[5])
+        found = self._appender.entries([seq]).get(seq)
+        return None if found is None else (found[0], entries.decode(found[1]))
+
+    def recorded_at(self, seq: int) -> Recorded:
+        """An entry that stands, of this batch or an earlier one."""
+        if seq >= self._first:
+            row = self.rows.entries[seq - self._first]
+            return Recorded(seq, row[4].hex(), row[5])
+        data = self._appender.entries([seq])[seq][1]
+        return Recorded(seq, sha256(b"\0" + data).hexdigest(), data)
+
+    def request(self, key: bytes) -> tuple[bytes, list[Recorded]] | None:
+        """Digest of the request recorded under this key, and what it wrote."""
+        known = self._requests.get(key)
+        if known is None:
+            return None
+        return known[0], [self.recorded_at(int(seq)) for seq in known[1].split()]
+
+    def denied_by(self, recorded: Sequence[Recorded]) -> str | None:
+        """The block that stood in the way, where what was recorded is a denial."""
+        if len(recorded) == 1:
+            made = entries.decode(recorded[0].data)
+            if made.kind == "access.denied":
+                facts: Any = made.facts
+                return str(facts.block)
+        return None
+
+    # Writing
+
+    def plan(self, act: Act) -> Plan:
+        """Decide one act; nothing is changed yet."""
+        self._pending = [] if self._tree.log is not None else [self.log]
+        return act.plan(self)
+
+    def note_step(self, step: int) -> None:
+        """Record that the clock stepped, before anything else of this batch."""
+        facts = Stepped(ahead=step > 0, micros=abs(step))
+        self._append(Write(self.log, "clock.stepped", facts, "system"))
+
+    def apply(self, plan: Plan) -> list[Recorded]:
+        """Turn a plan into entries. From here on nothing may be refused."""
+        for chain in self._pending:
+            self.rows.opened.append(chain)
+            if chain.root == chain.no:
+                self._messages[chain.no] = chain.id
+            self._chains[self._messages[chain.root], chain.ordinal] = chain
+        if self._pending and self._tree.log is None:
+            self._tree.log = self.log
+        self._pending = []
+        made: list[Recorded] = []
+        for write in plan.writes:
+            self._append_all(write, made)
+        if plan.key is not None:
+            chain, key = plan.key
+            self._seen[chain.no, key] = made[0].seq
+            self.rows.seen.append((chain.no, key, made[0].seq))
+        if plan.transfers is not None and plan.denied is None:
+            self._move(plan.writes[0].chain, *plan.transfers)
+        return made
+
+    def _move(self, chain: Chain, id: str, file: str, kind: str) -> None:
+        started = kind == "download.started"
+        self._transfers[id] = (chain.no, file, not started)
+        if started:
+            self.rows.transfers.append((id, chain.no, file, False))
+        else:
+            self.rows.ended.append(id)
+
+    def _append_all(self, write: Write, made: list[Recorded]) -> None:
+        sealed = write.sealed
+        made.append(self._append(write, sealed[:MAX_ITEMS]))
+        for more in write.more:
+            made.append(self._append(write, (), write.kind + ".continued", more))
+        for part, start in enumerate(range(MAX_ITEMS, len(sealed), MAX_ITEMS), len(write.more) + 1):
+            more = Continued(part=part)
+            made.append(self._append(write, sealed[start : start + MAX_ITEMS], write.kind + ".continued", more))
+        for token in write.tokens:
+            self._tokens[token] = write.chain.no
+            self.rows.tokens.append((bytes.fromhex(token), write.chain.no))
+
+    def _append(
+        self, write: Write, sealed: Sequence[Sealed] = (), kind: str | None = None, facts: Facts | None = None
+    ) -> Recorded:
+        chain = write.chain
+        seq = self.size
+        n = chain.n
+        made = TYPES[kind or write.kind](
+            at=self._at_text,
+            chain=chain.id,
+            facts=facts or write.facts,
+            n=n,
+            prev=self._previous,
+            sealed=sorted([s.digest for s in sealed]),
+            seq=seq,
+            source=write.source,
+            v=1,
+            act=write.act,
+            clock=write.clock,
+            cprev=chain.leaf if n else UNSET,
+            occurred=write.occurred,
+        )
+        data = entries.to_bytes(made)
+        hashed = sha256(b"\0" + data)
+        leaf = hashed.hexdigest()
+        raw = hashed.digest()
+        self.rows.entries.append((seq, chain.root, chain.no, n, raw, data))
+        self._leaves.append(raw)
+        if sealed:
+            self._box(seq, chain.id, sealed)
+        chain.fold(made, leaf)
+        self._touched[chain.no] = chain
+        self._previous = leaf
+        self.size = seq + 1
+        return Recorded(seq, leaf, data)
+
+    def _box(self, seq: int, own: str, sealed: Sequence[Sealed]) -> None:
+        by_subject: dict[str, list[str]] = {}
+        for one in sealed:
+            by_subject.setdefault(one.subject or own, []).append(one.text)
+        self._boxes += [(seq, subject, texts) for subject, texts in by_subject.items()]
+
+    def remember(self, key: bytes, digest: bytes, recorded: Sequence[Recorded]) -> None:
+        """Under what key this request came, so that a repeat gets the same answer."""
+        seqs = " ".join(str(r.seq) for r in recorded)
+        self._requests[key] = (digest, seqs)
+        self.rows.requests.append((key, digest, seqs))
+
+    def finish(self) -> Head:
+        """Boxes, tiles, projections; the head as it will be."""
+        self._seal()
+        tree, rows = self._tree, self.rows
+        runs = tree.frontier.extend(self._leaves)
+        tree.edge, full = tiles.grow(tree.edge, runs)
+        rows.tiles = [(tile.level, tile.index, data) for tile, data in full]
+        if full:
+            rows.edge = [(level, data) for level, data in tree.edge.items() if level > 0]
+            # A level that just became full has no unfinished tile; its row must not outlive it.
+            rows.edge += [(t.level, b"") for t, _ in full if t.level > 0 and t.level not in tree.edge]
+        opened = {c.no for c in rows.opened}
+        rows.chains = [c for c in self._touched.values() if c.no not in opened]
+        self.root = tree.frontier.root()
+        head = self._head
+        return Head(
+            log=head.log,
+            origin=head.origin,
+            size=self.size,
+            root=self.root,
+            frontier=tree.frontier.to_bytes(),
+            leaf=self._previous,
+            at=self.at,
+            chains=head.chains + len(rows.opened),
+            batch=self.next_batch,
+        )
+
+    def _seal(self) -> None:
+        if not self._boxes:
+            return
+        ciphers = self._tree.ciphers
+        missing = {subject for _, subject, _ in self._boxes if subject not in ciphers}
+        if missing:
+            stored = self._appender.data_keys(sorted(missing))
+            for subject, (no, epoch, wrapped) in stored.items():
+                ciphers[subject] = (no, self._keys.open_data_key(subject, epoch, wrapped))
+            for subject in sorted(missing.difference(stored)):
+                self._tree.last_key += 1
+                epoch, wrapped, cipher = self._keys.new_data_key(subject)
+                ciphers[subject] = (self._tree.last_key, cipher)
+                self.rows.data_keys.append((self._tree.last_key, subject, epoch, wrapped))
+        random = self._random(12 * len(self._boxes))
+        log = self._head.log
+        for position, (seq, subject, texts) in enumerate(self._boxes):
+            no, cipher = ciphers[subject]
+            nonce = random[12 * position : 12 * position + 12]
+            self.rows.sealed.append((seq, no, seal_box(cipher, log, seq, texts, nonce)))
+
+    def keep(self) -> None:
+        """The batch is durable: what this transaction knows is what the next one starts from."""
+        self._tree.batch = self.next_batch if self.rows.entries else self._head.batch

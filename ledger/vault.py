@@ -1,0 +1,147 @@
+"""Data keys, and the boxes that disclosures rest in. docs/format.md, "Disclosures at rest, data keys".
+
+A data key belongs to one subject and is stored wrapped under the key-encryption key of an epoch (`ledger.keys`). Every
+box and every wrapped key is bound to its place: opened for another log, entry, epoch or subject it fails. Who destroys
+a data key destroys what was sealed under it, in every copy.
+
+Nonces are 12 random bytes, an argument, never used twice under one key. Nothing here ever puts a key or a plaintext
+into an error.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ledger.errors import FormatError, SecretError
+
+KEY_SIZE: Final = 32
+NONCE_SIZE: Final = 12
+TAG_SIZE: Final = 16
+WRAPPED_SIZE: Final = NONCE_SIZE + KEY_SIZE + TAG_SIZE
+
+CIPHERS: Final = 16_384
+"""How many `Ciphers` keeps unless told otherwise; each takes about 2.5 kB."""
+
+_KIND: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def wrap(kek: AESGCM, epoch: int, subject: str, log: str, key: bytes, nonce: bytes) -> bytes:
+    """A data key as it is stored: 60 bytes. ``subject`` is the chain's id, or that and ``:shared``."""
+    if len(key) != KEY_SIZE:
+        raise FormatError(f"data key: not {KEY_SIZE} bytes long")
+    return _seal(kek, key, _key_place(log, epoch, subject), nonce)
+
+
+def unwrap(kek: AESGCM, epoch: int, subject: str, log: str, wrapped: bytes) -> bytes:
+    """The inverse of `wrap`: the 32 bytes of the data key."""
+    if len(wrapped) == WRAPPED_SIZE:
+        try:
+            return kek.decrypt(wrapped[:NONCE_SIZE], wrapped[NONCE_SIZE:], _key_place(log, epoch, subject))
+        except InvalidTag:
+            pass
+    raise SecretError(
+        f"the data key of {subject} does not open under epoch {epoch}: damaged, or of another subject, epoch or log"
+    )
+
+
+def seal_box(cipher: AESGCM, log: str, seq: int, texts: Sequence[str], nonce: bytes) -> bytes:
+    """What entry ``seq`` sealed under one data key, as it is stored. ``texts`` are disclosures in their text form D."""
+    plain = "\n".join(texts)
+    # Asked, not tried: a UnicodeEncodeError would hold the plaintext.
+    if not plain.isascii() or plain.count("\n") != len(texts) - 1:
+        raise FormatError("box: no disclosure at all, or one that is not ASCII or has a line break")
+    return _seal(cipher, plain.encode(), f"postseal-sealed/1:{log}:{seq}".encode(), nonce)
+
+
+def open_box(cipher: AESGCM, log: str, seq: int, box: bytes) -> list[str]:
+    """The inverse of `seal_box`: the disclosures in their order."""
+    if len(box) >= NONCE_SIZE + TAG_SIZE:
+        try:
+            plain = cipher.decrypt(box[:NONCE_SIZE], box[NONCE_SIZE:], f"postseal-sealed/1:{log}:{seq}".encode())
+        except InvalidTag:
+            pass
+        else:
+            if plain.isascii():
+                return plain.decode().split("\n")
+    raise SecretError(f"what entry {seq} sealed does not open: it is damaged, or of another entry, data key or log")
+
+
+def blind(key: bytes, kind: str, value: str) -> bytes:
+    """32 bytes to look a value up by without storing it: HMAC-SHA-256 under the log's blind-index key.
+
+    ``kind`` keeps an address from matching a digest that is spelt alike. The caller has brought ``value`` into the one
+    spelling it is looked up by.
+    """
+    if len(key) != KEY_SIZE or not _KIND.fullmatch(kind):
+        raise FormatError(f"blind index: the key is not {KEY_SIZE} bytes long, or the kind is not a code")
+    if _SURROGATE.search(value):
+        raise FormatError("blind index: a lone surrogate has no UTF-8")
+    return hmac.digest(key, f"postseal-blind/1:{kind}:{value}".encode(), "sha256")
+
+
+class Ciphers:
+    """One cipher object for each data key in use, the latest ``capacity`` of them; for several threads.
+
+    Making one costs more than a box does. A cipher is handed out only to who shows the wrapped key as it stands in the
+    database now: once its row is gone, what this process still remembers opens nothing, and a number that a rolled back
+    transaction gave away is harmless.
+    """
+
+    __slots__ = ("_capacity", "_kept", "_lock")
+
+    def __init__(self, capacity: int = CIPHERS) -> None:
+        self._capacity = capacity
+        self._kept: OrderedDict[int, tuple[bytes, AESGCM]] = OrderedDict()
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"Ciphers({len(self._kept)} of {self._capacity})"
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, number: int, wrapped: bytes, open_key: Callable[[bytes], bytes]) -> AESGCM:
+        """The cipher of data key ``number``. ``open_key`` unwraps ``wrapped`` where that has to be done."""
+        with self._lock:
+            kept = self._kept.get(number)
+            if kept is not None and kept[0] == wrapped:
+                self._kept.move_to_end(number)
+                return kept[1]
+        # Outside the lock: it may read a file or fail.
+        return self.add(number, wrapped, open_key(wrapped))
+
+    def add(self, number: int, wrapped: bytes, key: bytes) -> AESGCM:
+        """The cipher of a data key that was just made."""
+        if len(key) != KEY_SIZE:
+            raise FormatError(f"data key: not {KEY_SIZE} bytes long")
+        cipher = AESGCM(key)
+        with self._lock:
+            self._kept[number] = wrapped, cipher
+            self._kept.move_to_end(number)
+            if len(self._kept) > self._capacity:
+                self._kept.popitem(last=False)
+        return cipher
+
+    def forget(self, number: int) -> None:
+        """Let go of one, after its key was destroyed."""
+        with self._lock:
+            self._kept.pop(number, None)
+
+
+def _key_place(log: str, epoch: int, subject: str) -> bytes:
+    return f"postseal-data-key/1:{log}:{epoch}:{subject}".encode()
+
+
+def _seal(cipher: AESGCM, plain: bytes, place: bytes, nonce: bytes) -> bytes:
+    if len(nonce) != NONCE_SIZE:
+        raise FormatError(f"nonce: not {NONCE_SIZE} bytes long")
+    return nonce + cipher.encrypt(nonce, plain, place)
