@@ -14,9 +14,9 @@ from itertools import pairwise
 from msgspec import UNSET
 
 from ledger.case import Case, Item
-from ledger.complete import BEATS, Closing, covered_chains, log_segment
+from ledger.complete import Closing, covered_chains, log_segment
 from ledger.errors import ProofError
-from ledger.event import ACCESSES, BEAT_LIMIT_SECONDS, ordinal
+from ledger.event import ACCESSES, BEAT_LIMIT_SECONDS, BEATS, ordinal
 from ledger.ids import parse_time
 from ledger.verdict import NotChecked
 
@@ -47,24 +47,21 @@ def check_no_access(case: Case, closing: Closing) -> str:
         raise NotChecked("the message has no hosted file: what travelled inside the mail is beyond any block")
     last = max(blocked, key=lambda item: item.seq)
     denied = sum(item.kind == "access.denied" for chain in chains for item in chain)
+    pairs = f", last of {len(blocked)} pairs" if len(blocked) > 1 else ""
     return (
-        f"blocked at {last.entry.at} (entry {last.seq}{f', last of {len(blocked)} pairs' if len(blocked) > 1 else ''}); "
+        f"blocked at {last.entry.at} (entry {last.seq}{pairs}); "
         f"no access recorded from {opened.entry.at} to {closing.log.entry.at}, {denied} attempts denied; {alive}; "
         f"of files behind links only, not of the mail's own text{_inside(case)}"
     )
 
 
 def _check_accesses(case: Case, chains: Sequence[Sequence[Item]]) -> None:
-    """Whoever or whatever made it. On the message's chain stands what cannot be told apart: it counts against everyone."""
+    """Whoever or whatever made it. What stands on the message's chain is nobody's alone: it counts against everyone."""
     for chain in (case.message, *chains):
         for item in chain:
             file = getattr(item.facts, "file", UNSET)
             if item.kind in ACCESSES and (UNSET in (file, case.claim.file) or file == case.claim.file):
-                whom = (
-                    f"on the chain of {chain[0].facts.recipient}"
-                    if chain is not case.message
-                    else "by someone unattributed"
-                )
+                whom = "unattributed" if chain is case.message else f"on the chain of {chain[0].facts.recipient}"
                 what = "" if file is UNSET else f" of {file}"
                 raise ProofError(f"entry {item.seq}: {item.kind}{what} {whom}, recorded at {item.entry.at}")
 
@@ -88,9 +85,7 @@ def _check_blocks(case: Case, chains: Sequence[Sequence[Item]]) -> list[Item]:
     unknown = sorted({file for file in files if file not in case.files}, key=ordinal)
     if unknown:
         more = f" and {len(unknown) - 1} others" if len(unknown) > 1 else ""
-        raise NotChecked(
-            f"whether {unknown[0]}{more} waited behind a link or travelled inside the mail is not disclosed"
-        )
+        raise NotChecked(f"whether {unknown[0]}{more} waited behind a link or travelled inside is not disclosed")
     return blocked
 
 
@@ -122,10 +117,9 @@ def _check_inputs(case: Case, closing: Closing) -> None:
         )
     start, end = case.message[0].entry.at, closing.log.entry.at
     for item in segment:
-        if item.kind == "listener.gap" and item.facts.since <= end and item.facts.until >= start:
-            raise ProofError(
-                f"entry {item.seq}: {item.facts.channel} was not listening from {item.facts.since} to {item.facts.until}"
-            )
+        facts = item.facts
+        if item.kind == "listener.gap" and facts.since <= end and facts.until >= start:
+            raise ProofError(f"entry {item.seq}: {facts.channel} did not listen from {facts.since} to {facts.until}")
 
 
 def _check_recorder(case: Case, closing: Closing) -> str:

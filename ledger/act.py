@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from ledger.entry import Entry
 from ledger.errors import FormatError, InvalidRequest, UnknownReference
 from ledger.event import (
     KINDS,
@@ -32,95 +31,25 @@ from ledger.event import (
     ordinal,
 )
 from ledger.ids import parse_time
+from ledger.plan import Plan, Sealed, View, Write
 from ledger.policy import decide
 from ledger.state import Chain
 
 HEARTBEAT_SECONDS = 60
 """How often one of the processes records that the recorder is alive."""
 
+WHOLE = frozenset(
+    name
+    for name, kind in KINDS.items()
+    if kind.opens
+    or kind.closes
+    or name.endswith(".continued")
+    or name in {"access.denied", "block.applied", "block.lifted"}
+)
+"""What stands only as part of an act of its own, never as a single `Event`."""
+
 INPUTS = frozenset({"input.unattributed", "input.unparsed", "webhook.received"})
 """What ``input`` may refer to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """One disclosure made ready: whose data key protects it, its text D and the digest that goes into the entry.
-
-    ``subject`` is the id of a message's or recipient's chain, ``<chain id>:shared`` or ``person:<blind index>``; empty
-    for the chain the entry itself stands on.
-    """
-
-    subject: str
-    text: str
-    digest: str
-
-
-@dataclass(slots=True)
-class Write:
-    """One entry to be made. Lists longer than an entry holds are split by the sequencer into continued entries."""
-
-    chain: Chain
-    kind: str
-    facts: Facts
-    source: Source
-    sealed: Sequence[Sealed] = ()
-    occurred: str | UnsetType = UNSET
-    clock: Clock | UnsetType = UNSET
-    act: str | UnsetType = UNSET
-    more: Sequence[Continued] = ()
-    tokens: Sequence[str] = ()
-
-
-class View(Protocol):
-    """The ledger under the lock, the entries of this batch so far included."""
-
-    log: Chain
-    at: int
-    """Microseconds since 1970: what ``at`` of this batch's entries will say."""
-
-    def chain(self, message: str, number: int) -> Chain:
-        """The message's own chain (0) or that of recipient ``number``. UnknownReference."""
-
-    def open(self, id: str, root: Chain | None, number: int) -> Chain:
-        """A chain that does not exist yet, numbered next."""
-
-    def recipients(self, message: Chain) -> Sequence[Chain]:
-        """Every recipient's chain of a message, by ordinal."""
-
-    def recorded(self, chain: Chain, key: bytes) -> int | None:
-        """Seq of the entry an event key already made on this chain."""
-
-    def token(self, token: str) -> int | None:
-        """``no`` of the chain a link token opens."""
-
-    def transfer(self, id: str) -> tuple[int, str, bool] | None:
-        """``no`` of its chain, its file, whether it has ended."""
-
-    def entry(self, seq: int) -> tuple[int, Entry] | None:
-        """``no`` of its chain, and the entry."""
-
-
-@dataclass(slots=True)
-class Plan:
-    """What an act will write. ``repeats`` is the seq of what an earlier request already wrote instead; ``denied`` says
-    by which block the act was refused (its only write is then the denial)."""
-
-    writes: list[Write]
-    repeats: int | None = None
-    denied: str | None = None
-    key: tuple[Chain, bytes] | None = None
-    transfers: tuple[str, str, str] | None = None
-
-
-class Act(Protocol):
-    """One request. What its plan will look up is named first, so that a whole batch is loaded at once."""
-
-    @property
-    def refs(self) -> Sequence[tuple[str, int]]:
-        """Chains, as (message id, recipient number)."""
-
-    def plan(self, view: View) -> Plan:
-        """Decide. Raises Refused; changes nothing."""
 
 
 @dataclass(slots=True)
@@ -153,10 +82,12 @@ class Recording:
             message, "message.recorded", self.facts, self.source, self.sealed, self.occurred, self.clock, self.act
         )
         writes = [write]
+        used: set[str] = set()
         for number, part in enumerate(self.recipients, 1):
             for token in part.tokens:
-                if view.token(token) is not None:
+                if token in used or view.token(token) is not None:
                     raise InvalidRequest("a link token already opens another chain")
+                used.add(token)
             chain = view.open(part.id, message, number)
             first, rest = part.tokens[:MAX_ITEMS], part.tokens[MAX_ITEMS:]
             writes.append(
@@ -178,8 +109,7 @@ def _parts(items: Sequence[str]) -> list[tuple[int, Sequence[str]]]:
     return [(k // MAX_ITEMS + 1, items[k : k + MAX_ITEMS]) for k in range(0, len(items), MAX_ITEMS)]
 
 
-@dataclass(slots=True)
-class Event:
+class Event(Struct, gc=False):
     """One tracking event, or any other single entry, on a message's chain (number 0) or a recipient's.
 
     ``key`` identifies the event at its source (16 bytes, hashed with the source's scope): the same key on the same
@@ -233,8 +163,10 @@ class Event:
                     return self._deny(chain, decision.denied.id, file, facts)
                 if decision.late:
                     facts = _with_late(facts)
-        elif kind == "event.reclassified":
-            _check_event(view, chain, facts.event)
+        else:
+            _check_single(kind, chain, facts)
+            if kind == "event.reclassified":
+                _check_event(view, chain, facts.event)
         write = Write(chain, kind, facts, self.source, self.sealed, self.occurred, self.clock)
         return Plan([write], key=None if key is None else (chain, key), transfers=transfer)
 
@@ -272,6 +204,15 @@ def _check_input(view: View, seq: int) -> None:
     found = view.entry(seq)
     if found is None or found[1].kind not in INPUTS:
         raise UnknownReference(f"entry {seq} is no raw input")
+
+
+def _check_single(kind: str, chain: Chain, facts: Facts) -> None:
+    if kind in WHOLE:
+        raise InvalidRequest(f"{kind} is written by its own act only")
+    try:
+        check_facts(KINDS[kind], chain.type, facts)
+    except FormatError as error:
+        raise InvalidRequest(str(error)) from None
 
 
 def _check_event(view: View, chain: Chain, seq: int) -> None:

@@ -25,15 +25,9 @@ MAX_DEPTH: Final = 64
 
 _SCALARS: Final = frozenset({str, bool, int})
 
-# Alone, orjson would write subclasses, dataclasses, datetimes and integers of 64 bits; these options refuse them.
-# Tuples, UUIDs, enums, fragments, floats and None it has no option for: `_guard` refuses those.
-_OPTIONS: Final = (
-    orjson.OPT_SORT_KEYS
-    | orjson.OPT_STRICT_INTEGER
-    | orjson.OPT_PASSTHROUGH_SUBCLASS
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-)
+# With these orjson itself refuses integers past 2^53 - 1, keys that are no strings (or of a subclass) and lone
+# surrogates. What else it would write (floats, None, tuples, enums, subclasses, datetimes ...) `_guard` keeps from it.
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
 def _guard(value: object, room: int) -> None:

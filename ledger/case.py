@@ -40,11 +40,13 @@ class SealedRaw(Struct, frozen=True):
 class SealedRecipient(Struct, frozen=True):
     """``r1`` ... of `message.recorded`."""
 
+    address: str
     chain: event.Id
+    role: Literal["bcc", "cc", "envelope", "to"]
 
 
 class SealedFile(SealedRaw, frozen=True):
-    """``f1`` ... of `message.recorded`: the decoded octets, and whether they travelled in the mail or wait behind a link."""
+    """``f1`` ... of `message.recorded`: the decoded octets; whether they travelled inside or wait behind a link."""
 
     where: Literal["hosted", "inside"]
 

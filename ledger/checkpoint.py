@@ -87,12 +87,12 @@ def open(
     policy. A witness never stands in for the log, whatever its key is called. Another origin is a `SignatureError`:
     a known key may have signed it, but not for this log.
     """
-    keys = [verifier for verifier in verifiers if verifier.name == origin]
+    keys = list(verifiers)
     opened = note.open(data, [*keys, *witnesses])
     checkpoint = parse(opened.text)
     if checkpoint.origin != origin:
         raise SignatureError(f"checkpoint is of {checkpoint.origin}, not of {origin}")
-    ids = {key.key_id for key in keys}
-    if not any(signature.name == origin and signature.key_id in ids for signature in opened.verified):
+    own = {(key.name, key.key_id) for key in keys if key.name == origin}
+    if not any((signature.name, signature.key_id) in own for signature in opened.verified):
         raise SignatureError(f"checkpoint: no signature by a known key of {origin}")
     return checkpoint, opened

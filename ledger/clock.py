@@ -27,7 +27,8 @@ _WAY_OUT: Final = "set the clock right, or start with accept_clock if it is"
 class Clock:
     """Compares the wall clock with a monotonic one and with the last entry. All values are microseconds.
 
-    ``accept`` lets the first judgement pass whatever the clock says, as long as time recorded does not go back.
+    ``accept`` lets a start pass whatever the clock says; one that is behind is then taken until it has caught up with
+    the last entry, which is what will be recorded so long.
     """
 
     accept: bool = False
@@ -45,9 +46,10 @@ class Clock:
             step = (wall - self._wall) - (monotonic - self._monotonic)
             if abs(step) > LARGE:
                 raise ClockRefused(f"the clock stepped {_amount(step)}; nothing is recorded: {_WAY_OUT}")
-            if last - wall > LARGE:
+            if last - wall > LARGE and not self.accept:
                 raise ClockRefused(f"the clock is {_amount(wall - last)} against the last entry: {_WAY_OUT}")
         self._wall, self._monotonic = wall, monotonic
+        self.accept = self.accept and last - wall > LARGE
         return max(wall, last), step if abs(step) > STEP else 0
 
     def _first(self, wall: int, last: int) -> int:

@@ -1,8 +1,8 @@
 """Whether the entries of a document hang together (``chained``) and are all that its claim needs (``complete``).
 
-Both look at the entries alone. The danger in ``complete`` is to be satisfied by whatever was given: so what must be there
-is derived from the claim, from `message.recorded` (how many recipients) and from the closing act (which keys, how many
-chains), and everything held must be part of it. The chains end at one act that stands on the recipients', the
+Both look at the entries alone. The danger in ``complete`` is to be satisfied by whatever was given. So what must be
+there is derived from the claim, from `message.recorded` (how many recipients) and from the closing act (which keys, how
+many chains), and everything held must be part of it. The chains end at one act that stands on the recipients', the
 message's and the log's chain; evidence is of the state *as of* that act. Cutting chains back to an older act that
 closed them makes older evidence, not false evidence: the instant is in the detail.
 
@@ -16,16 +16,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 from msgspec import UNSET
 
 from ledger.case import OPENS, Case, Item
 from ledger.entry import ZERO
 from ledger.errors import ProofError
-from ledger.event import CLOSING, ordinal
-
-BEATS: Final = frozenset({"ledger.heartbeat", "ledger.started"})
+from ledger.event import BEATS, CLOSING, ordinal
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def _check_continued(chain: Sequence[Item]) -> None:
 
 
 def check_complete(case: Case) -> Closing:
-    """Everything the claim needs is held, and nothing that is no part of it. Returned is the act it is complete up to."""
+    """Everything the claim needs is held, and nothing else. Returned is the act that it is complete up to."""
     _check_log(case)
     covered = _check_openings(case)
     closing = find_closing(case)
@@ -240,6 +238,11 @@ def _check_openings(case: Case) -> list[Sequence[Item]]:
 
 def _check_sealed(case: Case, total: int, found: dict[str, str]) -> None:
     """What the message's entry discloses of its recipients and files is of those it counts, and of the chains held."""
+    for name, sealed in case.recipients.items():
+        added = case.chains[found[name]][0] if name in found else None
+        for field in ("address", "role"):
+            if added is not None and added.disclosed.get(field, said := getattr(sealed, field)) != said:
+                raise ProofError(f"entry {added.seq} gives {name} another {field} than the message's entry does")
     owners: dict[str, str] = {}
     for name, sealed in case.recipients.items():
         if ordinal(name) > total:

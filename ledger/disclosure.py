@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -49,16 +50,28 @@ def make_many(facts: Sequence[tuple[str, Json]], random: bytes) -> list[tuple[st
     """D and digest of each (name, value). ``random`` is 16 octets for each, of one call to the system's source."""
     if len(random) != SALT_SIZE * len(facts):
         raise FormatError(f"disclosure: {len(random)} octets of salt for {len(facts)} facts, {SALT_SIZE} each expected")
+    salts = [_encode(random[at : at + SALT_SIZE]) for at in range(0, len(random), SALT_SIZE)]
+    return make_salted(facts, iter(salts).__next__)
+
+
+def make_salted(facts: Sequence[tuple[str, Json]], salt: Callable[[], bytes]) -> list[tuple[str, str]]:
+    """The same with salts that are in their text form already, each handed out once (`ledger.chance`)."""
     result = []
-    for position, (name, value) in enumerate(facts):
-        if not _NAME.fullmatch(name):
-            raise FormatError("disclosure: its name is not a path of lowercase words")
-        salt = _encode(random[SALT_SIZE * position : SALT_SIZE * (position + 1)])
-        encoded = _encode(canonical.dumps([salt.decode(), name, value]))
-        if len(encoded) > MAX_LENGTH:
-            raise FormatError(f"disclosure: {len(encoded)} characters, limit {MAX_LENGTH}")
-        result.append((encoded.decode(), _encode(sha256(encoded).digest()).decode()))
+    for name, value in facts:
+        # The canonical spelling of the list, written out: salt and name need no escapes.
+        plain = b'["%b%b%b]' % (salt(), _middle(name), canonical.dumps(value))
+        text = b2a_base64(plain, newline=False).translate(_TO_URL).rstrip(b"=")
+        if len(text) > MAX_LENGTH:
+            raise FormatError(f"disclosure: {len(text)} characters, limit {MAX_LENGTH}")
+        result.append((text.decode(), _encode(sha256(text).digest()).decode()))
     return result
+
+
+@lru_cache(1024)
+def _middle(name: str) -> bytes:
+    if not _NAME.fullmatch(name):
+        raise FormatError("disclosure: its name is not a path of lowercase words")
+    return f'","{name}",'.encode()
 
 
 def digest(disclosure: str) -> str:

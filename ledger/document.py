@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 from itertools import pairwise
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -144,4 +144,4 @@ def renewal_imprints(evidence: Evidence) -> list[bytes]:
 
 def text(value: str) -> bytes:
     """The bytes of a note that the document holds as a string."""
-    return cast(bytes, value.encode("utf-8", "surrogatepass"))
+    return value.encode("utf-8", "surrogatepass")

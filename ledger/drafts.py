@@ -5,25 +5,29 @@ All of it happens before the lock is taken; time and chance are arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any, Final, cast
 
 from msgspec import UNSET, UnsetType
 
 from ledger import disclosure, entry, event
-from ledger.act import Event, RecipientPart, Recording, Sealed
+from ledger.act import Event, RecipientPart, Recording
 from ledger.canonical import Json
+from ledger.chance import Chance
 from ledger.envelope import Envelope
 from ledger.errors import FormatError, InvalidRequest
 from ledger.event import KINDS, MessageRecorded, check_facts, parse_facts
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
+from ledger.plan import Sealed
 
 SHARED = ":shared"
 """Ends the subject of what names several people: their own erasures each destroy it."""
 
-Random = Callable[[int], bytes]
+_HASH: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,12 @@ class Opening:
     chain: str
 
 
-def seal(subject: str, facts: Sequence[tuple[str, Json]], random: Random) -> list[Sealed]:
+def seal(subject: str, facts: Sequence[tuple[str, Json]], chance: Chance) -> list[Sealed]:
     """Disclosures of (name, value), all under one data key. InvalidRequest where a name or value has no spelling."""
     if not facts:
         return []
     try:
-        made = disclosure.make_many(facts, random(disclosure.SALT_SIZE * len(facts)))
+        made = disclosure.make_salted(facts, chance.salt)
     except FormatError as error:
         raise InvalidRequest(str(error)) from None
     return [Sealed(subject, text, digest) for text, digest in made]
@@ -53,7 +57,7 @@ def recording(
     roles: Sequence[str],
     *,
     micros: int,
-    random: Random,
+    chance: Chance,
     source: event.Source,
     content: str = "hash_only",
     occurred: str | None = None,
@@ -64,23 +68,26 @@ def recording(
 ) -> tuple[Recording, list[Opening]]:
     """A message with its recipients. ``roles`` go with ``sent.rcpt_to``; ``tokens`` are hex hashes of link tokens by
     recipient number; ``hosted`` the files (``f1`` ...) that travelled behind a link; ``actor`` (subject, name)."""
-    message = uuid7(micros, random(10))
-    chains = [uuid7(micros, random(10)) for _ in sent.rcpt_to]
+    for token in (token for some in (tokens or {}).values() for token in some):
+        if not _HASH(token):
+            raise InvalidRequest("a link token is given as the hex of its SHA-256")
+    message = uuid7(micros, chance(10))
+    chains = [uuid7(micros, chance(10)) for _ in sent.rcpt_to]
     openings = [
         Opening(f"r{number}", address, role, chain)
         for number, (address, role, chain) in enumerate(zip(sent.rcpt_to, roles, chains, strict=True), 1)
     ]
     own, shared = _message_facts(print_, sent, hosted)
-    sealed = seal(message, own, random) + seal(message + SHARED, shared, random)
+    sealed = seal(message, own, chance) + seal(message + SHARED, shared, chance)
     for opening in openings:
         value: Json = {"address": opening.address, "chain": opening.chain, "role": opening.role}
-        sealed += seal(opening.chain, [(opening.recipient, value)], random)
+        sealed += seal(opening.chain, [(opening.recipient, value)], chance)
     if actor is not None:
-        sealed += seal(actor[0], [("actor", actor[1])], random)
+        sealed += seal(actor[0], [("actor", actor[1])], chance)
     parts = [
         RecipientPart(
             o.chain,
-            seal(o.chain, [("address", o.address), ("role", o.role)], random),
+            seal(o.chain, [("address", o.address), ("role", o.role)], chance),
             tuple((tokens or {}).get(number, ())),
         )
         for number, o in enumerate(openings, 1)
@@ -99,7 +106,7 @@ def recording(
             },
         ),
     )
-    act = uuid7(micros, random(10))
+    act = uuid7(micros, chance(10))
     made = Recording(message, facts, sealed, parts, source, act, *_instant(occurred, clock))
     return made, openings
 
@@ -150,10 +157,10 @@ def tracking(
     message: str,
     recipient: str | None,
     kind: str,
+    chance: Chance,
     *,
-    source: event.Source,
-    attestation: str,
-    random: Random,
+    source: event.Source = "api",
+    attestation: str = "D",
     facts: Mapping[str, object] | None = None,
     sealed: Sequence[tuple[str, Json]] = (),
     occurred: str | None = None,
@@ -165,21 +172,49 @@ def tracking(
     What is sealed is protected by the recipient's data key, or the message's; ``key`` (16 bytes) identifies the event at
     its source.
     """
+    number = 0 if recipient is None else number_of(recipient)
+    made = _tracking_facts(kind, number, attestation, facts) if facts else _plain_facts(kind, number > 0, attestation)
+    when, whose = _instant(occurred, clock)
+    return Event(message, number, kind, made, source, seal("", sealed, chance), when, whose, key)
+
+
+def _tracking_facts(kind: str, number: int, attestation: str, facts: Mapping[str, object]) -> event.Facts:
     known = KINDS.get(kind)
     if known is None or known.grade is None:
         raise InvalidRequest(f"no tracking event is called {kind[:64]!r}")
-    said: dict[str, object] = {"attestation": attestation, "grade": known.grade}
-    said["attribution"] = "none" if recipient is None else "exact"
-    said.update(facts or {})
-    made = facts_of(kind, said)
-    number = 0 if recipient is None else number_of(recipient)
+    attribution = "exact" if number else "none"
+    made = facts_of(kind, {"attestation": attestation, "attribution": attribution, "grade": known.grade, **facts})
     try:
         check_facts(known, "recipient" if number else "message", made)
     except FormatError as error:
         raise InvalidRequest(str(error)) from None
-    return Event(message, number, kind, made, source, seal("", sealed, random), *_instant(occurred, clock), key)
+    return made
 
 
+@lru_cache(1024)
+def _plain_facts(kind: str, on_recipient: bool, attestation: str) -> event.Facts:
+    # They say the same each time, and nothing can change them.
+    return _tracking_facts(kind, on_recipient, attestation, {})
+
+
+def check_block(scope: str, recipient: str | None, file: str | None, reason: str | None) -> None:
+    """InvalidRequest unless these are a block's words and go together."""
+    said = {"scope": scope, "recipient": recipient, "file": file, "reason": reason}
+    facts_of("block.requested", {name: value for name, value in said.items() if value is not None})
+    if scope == "all" and (recipient is not None or file is not None):
+        raise InvalidRequest("a block of all names neither recipient nor file")
+    if scope == "recipient" and (recipient is None or file is not None):
+        raise InvalidRequest("a block of a recipient names him, and no file")
+    if scope == "file" and file is None:
+        raise InvalidRequest("a block of a file names it")
+
+
+def check_lift(block: str, reason: str | None) -> None:
+    """InvalidRequest unless these are a lift's words."""
+    facts_of("block.lifted", {"block": block} | ({} if reason is None else {"reason": reason}))
+
+
+@lru_cache(1024)
 def number_of(recipient: str) -> int:
     """12 for ``r12``; InvalidRequest for any other spelling."""
     digits = recipient[1:]

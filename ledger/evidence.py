@@ -130,8 +130,8 @@ def build(
     """The document over these entries (bytes as stored, by seq) with these disclosures of theirs (D, by seq).
 
     Which entries those are, docs/format.md lists; ``checkpoint`` is a signed note over a tree that holds them all, with
-    its cosignatures, and ``read`` gives the hashes of that tree. The same arguments make the same bytes. A ProofError or
-    FormatError says what a stranger would find wrong: nothing is handed out that cannot be checked.
+    its cosignatures, and ``read`` gives the hashes of that tree. The same arguments make the same bytes. A ProofError
+    or FormatError says what a stranger would find wrong: nothing is handed out that cannot be checked.
     """
     told = checkpoints.parse(note.parse(checkpoint)[0])
     made = Evidence(
@@ -161,5 +161,5 @@ def imprint(evidence: Evidence) -> bytes:
 
 
 def renew(evidence: Evidence, token: bytes) -> Evidence:
-    """The document with one more token (DER), over its `imprint`. Any holder may do this; nothing else may change after."""
+    """The document with one more token (DER), over its `imprint`. Any holder may; nothing else may change after."""
     return msgspec.structs.replace(evidence, timestamps=(*evidence.timestamps, OfAll(token=token)))

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import UNSET
+import msgspec
 
 from ledger import entry, event, evidence
 from ledger.disclosure import parse
 from ledger.document import Claim, Evidence
 from ledger.entry import Entry
-from ledger.errors import UnknownReference
+from ledger.errors import InvalidRequest, UnknownReference
+from ledger.event import ordinal
 from ledger.state import Chain
 from ledger.store.read import Reader
 from ledger.transaction import Recorded
@@ -100,11 +101,17 @@ def _shown(found: Mapping[int, list[str]], held: Mapping[int, bytes], choose: Ch
     return shown
 
 
-def claim_of(message: str, recipient: str | None, kind: Any = "history", file: str | None = None) -> Claim:
-    """A claim; ``kind`` is ``history`` or ``non_access``."""
-    return Claim(
-        kind=kind,
-        message=message,
-        recipient=UNSET if recipient is None else recipient,
-        file=UNSET if file is None else file,
-    )
+def claim_of(message: str, recipient: str | None, kind: str, file: str | None, files: int) -> Claim:
+    """A claim; ``kind`` is ``history`` or ``non_access``; the message has ``files`` files. InvalidRequest otherwise."""
+    said = {"kind": kind, "message": message}
+    said |= {} if recipient is None else {"recipient": recipient}
+    said |= {} if file is None else {"file": file}
+    try:
+        claim = msgspec.convert(said, Claim)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"claim: {error}") from None
+    if file is not None and kind != "non_access":
+        raise InvalidRequest("only a claim of non-access names a file")
+    if file is not None and ordinal(file) > files:
+        raise UnknownReference(f"the message has {files} files, no {file}")
+    return claim

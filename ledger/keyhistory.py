@@ -1,4 +1,4 @@
-"""The log's signing keys, as its own entries tell of them: introduced, endorsed by the key before, retired, compromised.
+"""The log's signing keys, as its own entries tell: introduced, endorsed by the key before, retired, compromised.
 
 The first key is vouched for by nobody here: a reader's policy must name it, or a key that it led to. Which key was in
 use is told by the order of entries, never by a time that the log itself asserts.
@@ -34,7 +34,7 @@ class Key:
         return f"{self.verifier.name}+{self.verifier.key_id.hex()}"
 
     def signs(self, size: int) -> bool:
-        """Whether a checkpoint of this size may be signed by it: its introduction is in the tree, its retirement is not."""
+        """Whether it may sign a checkpoint of this size: its introduction is in the tree, its retirement is not."""
         return self.introduced < size and (self.retired is None or self.retired >= size)
 
 

@@ -19,23 +19,24 @@ from typing import Any, Literal, Self
 
 from msgspec import UNSET
 
-from ledger import act, checkpoint, drafts, entry, event, export, mark, vault
-from ledger.act import Act, Event, Genesis, Heartbeat, Own
+from ledger import act, checkpoint, drafts, entry, event, export, mark
+from ledger.act import Event, Genesis, Heartbeat, Own
 from ledger.canonical import Json
+from ledger.chance import Chance
 from ledger.checkpoint import Checkpoint
-from ledger.disclosure import parse
 from ledger.document import Evidence
 from ledger.drafts import Opening
 from ledger.envelope import Envelope
-from ledger.errors import Blocked, LedgerError, StartRefused, UnknownReference
+from ledger.errors import Blocked, LedgerError, StartRefused
 from ledger.event import Source
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
 from ledger.keys import KeyRing, MasterKey, ring_path
 from ledger.merkle import EMPTY_ROOT, prove_consistency, prove_inclusion
 from ledger.note import Verifier
+from ledger.plan import Act
+from ledger.reading import Reading
 from ledger.sequencer import Answer, Outcome, Sequencer, Submission
-from ledger.state import Chain
 from ledger.store import Store, create_head, open_store
 
 MARK_SECONDS = 0.5
@@ -76,7 +77,7 @@ def event_key(scope: str, key: str) -> bytes:
     return hashlib.sha256(f"postseal-event/1\n{scope}\n{key}".encode()).digest()[:16]
 
 
-class Log:
+class Log(Reading):
     """One ledger, open for writing."""
 
     def __init__(
@@ -96,7 +97,7 @@ class Log:
         self.reader = store.reader
         self.ring = ring
         self._mark_path = mark_path
-        self._random = random
+        self._chance = chance = Chance(random)
         self._now = clock or (lambda: time.time_ns() // 1000)
         head = self.reader.head()
         self.id, self.origin = head.log, head.origin
@@ -109,12 +110,12 @@ class Log:
             store.appender(),
             ring,
             wall=wall,
-            random=random,
+            random=chance,
             accept_clock=accept_clock,
             committed=self._committed,
             **sequencer,
         )
-        self.instance = uuid7(self._now(), random(10))
+        self.instance = uuid7(self._now(), chance(10))
         try:
             self._start()
         except BaseException:
@@ -245,14 +246,20 @@ class Log:
         **details: Any,
     ) -> RecordedMessage:
         """Record a message and its recipients. ``details`` are those of `ledger.drafts.recording`."""
-        made, openings = drafts.recording(
-            fingerprint, sent, roles, micros=self._now(), random=self._random, source=source, **details
-        )
+        made, openings = self.prepare(fingerprint, sent, roles, source=source, **details)
         outcome = self.write(made, key, digest)
         if not outcome.repeated:
             return RecordedMessage(made.id, tuple(openings), outcome, False)
         first = entry.decode(outcome.recorded[0].data)
         return RecordedMessage(first.chain, tuple(self.recipients(first.chain)), outcome, True)
+
+    def prepare(
+        self, fingerprint: Fingerprint, sent: Envelope, roles: Sequence[str], *, source: Source = "api", **details: Any
+    ) -> tuple[act.Recording, list[Opening]]:
+        """A message made ready for `submit`, and its recipients as they will be recorded."""
+        return drafts.recording(
+            fingerprint, sent, roles, micros=self._now(), chance=self._chance, source=source, **details
+        )
 
     def event(self, message: str, recipient: str | None, kind: str, **details: Any) -> Outcome:
         """Record one tracking event. ``details`` are those of `ledger.drafts.tracking`."""
@@ -260,9 +267,7 @@ class Log:
 
     def draft(self, message: str, recipient: str | None, kind: str, **details: Any) -> Event:
         """A tracking event made ready for `submit`."""
-        details.setdefault("source", "api")
-        details.setdefault("attestation", "D")
-        return drafts.tracking(message, recipient, kind, random=self._random, **details)
+        return drafts.tracking(message, recipient, kind, self._chance, **details)
 
     def block(
         self,
@@ -278,6 +283,7 @@ class Log:
         digest: bytes | None = None,
     ) -> tuple[act.Block, Outcome]:
         """Block what ``scope`` (``file``, ``recipient``, ``all``) names; the act returned has the pairs it covers."""
+        drafts.check_block(scope, recipient, file, reason)
         made = act.Block(
             message=message,
             block=self.new_id(),
@@ -287,12 +293,13 @@ class Log:
             number=None if recipient is None else drafts.number_of(recipient),
             file=file,
             reason=UNSET if reason is None else reason,
-            sealed=drafts.seal("", sealed, self._random),
+            sealed=drafts.seal("", sealed, self._chance),
         )
         return made, self.write(made, key, digest)
 
     def lift(self, message: str, block: str, *, reason: str | None = None, source: Source = "api") -> Outcome:
         """Lift a block wherever it is in force."""
+        drafts.check_lift(block, reason)
         because = UNSET if reason is None else reason
         return self.write(act.Lift(message, block, self.new_id(), source, because))
 
@@ -301,6 +308,8 @@ class Log:
     ) -> Evidence:
         """Close the chains a claim covers, and build evidence that seals them up to now. ``kind`` is ``history`` or
         ``non_access``; without ``recipient`` it covers all."""
+        # Before anything is closed: a claim that cannot be made must leave no trace.
+        claim = export.claim_of(message, recipient, kind, file, self.message(message).files)
         closing = act.Close(
             message=message,
             kind="evidence.exported",
@@ -311,13 +320,12 @@ class Log:
             number=None if recipient is None else drafts.number_of(recipient),
         )
         done = self.write(closing)
-        claim = export.claim_of(message, recipient, kind, file)
         choose = export.may_show(recipient)
         return export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
 
     def new_id(self) -> str:
         """A fresh id."""
-        return uuid7(self._now(), self._random(10))
+        return uuid7(self._now(), self._chance(10))
 
     # Reading
 
@@ -346,30 +354,3 @@ class Log:
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Proof that the tree of ``new`` entries only adds to that of ``old``."""
         return prove_consistency(old, new, self.reader.nodes(new))
-
-    def message(self, id: str) -> Chain:
-        """A message's own chain; UnknownReference."""
-        chain = self.reader.chain(id)
-        if chain is None or chain.type != "message":
-            raise UnknownReference("no such message in this log")
-        return chain
-
-    def disclosures(self, seqs: Sequence[int]) -> dict[int, list[str]]:
-        """What is sealed on these entries, as far as it was not erased: D texts by seq."""
-        found: dict[int, list[str]] = {}
-        for seq, subject, epoch, wrapped, box in self.reader.boxes(seqs):
-            cipher = self.ring.open_data_key(subject, epoch, wrapped)
-            found.setdefault(seq, []).extend(vault.open_box(cipher, self.id, seq, box))
-        return found
-
-    def disclosed(self, message: str) -> dict[str, Any]:
-        """Names and values sealed on a message's first entry and its continuations."""
-        chain = self.message(message)
-        first = self.reader.chain_entries(chain, 0, 1 + (chain.recipients + chain.files + 20) // event.MAX_ITEMS)
-        texts = self.disclosures([seq for seq, _ in first])
-        opened = [parse(text) for one in texts.values() for text in one]
-        return {d.name: d.value for d in opened}
-
-    def recipients(self, message: str) -> list[Opening]:
-        """The recipients of a message that were not erased."""
-        return drafts.openings_of(self.disclosed(message))

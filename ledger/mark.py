@@ -111,6 +111,23 @@ def read(path: Path, log: str, origin: str, verifiers: Iterable[note.NoteVerifie
     return mark
 
 
+def check_new(data_dir: Path, origin: str) -> None:
+    """StartRefused where a mark says that a log of this origin has had entries: before one is opened in an empty
+    database. The database may have been lost, or be another than the one meant; a second log of one name is a fork."""
+    places = data_dir / "marks"
+    try:
+        files = sorted(file for file in places.iterdir() if file.suffix == ".json") if places.exists() else []
+    except OSError as error:
+        raise StartRefused(f"the high-water marks in {places} cannot be read: {error.strerror or error}") from None
+    for file in files:
+        marked = _read(file, file.stem).checkpoint
+        if marked.origin == origin and marked.size > 0:
+            raise RolledBack(
+                f"the database is empty, but {marked.size} entries of {origin} were acknowledged "
+                f"({file}): another database, or a lost one; {_WAY_OUT}"
+            )
+
+
 def advance(path: Path, mark: Mark, root_at: Callable[[int], bytes]) -> Mark:
     """Raise the mark to ``mark`` unless it is there or above already. Returns what it is afterwards.
 

@@ -7,6 +7,7 @@ not run on words that have already passed them; what has no quick, exact test of
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Sequence
 from operator import attrgetter, call
@@ -87,6 +88,14 @@ def are_digests(words: Sequence[str]) -> bool:
     """Whether strings of 43 characters each are all the unpadded base64url of 32 bytes."""
     joined = "".join(words).encode()
     return not joined.translate(None, _BASE64URL) and not joined[42::43].translate(None, _LAST)
+
+
+_UUID7: Final = re.compile(get_args(event.Id)[1].pattern).match
+
+
+def is_id(word: str) -> bool:
+    """Whether it is a UUIDv7 in the one spelling of docs/format.md."""
+    return _UUID7(word) is not None
 
 
 def is_hash(word: str) -> bool:

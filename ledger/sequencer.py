@@ -18,19 +18,32 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger import checkpoint
-from ledger.act import Act
 from ledger.checkpoint import Checkpoint
 from ledger.clock import Clock
-from ledger.errors import InFlight, KeyReused, LedgerError, Refused, StoreUnavailable, Unavailable
+from ledger.errors import (
+    InFlight,
+    InvalidRequest,
+    KeyReused,
+    LedgerError,
+    Refused,
+    RolledBack,
+    SecretError,
+    StartRefused,
+    StoreUnavailable,
+    Unavailable,
+)
 from ledger.ids import uuid7
+from ledger.merkle import EMPTY_ROOT
 from ledger.note import Signer
-from ledger.store.append import Appender, CommitUnknown
+from ledger.plan import Act
+from ledger.store.append import Appender, Conflict
 from ledger.transaction import Recorded, Transaction, Tree
 
 MAX_BATCH = 4096
@@ -110,6 +123,7 @@ class Sequencer:
         self._random = random
         self._sleep = sleep
         self._clock = Clock(accept_clock)
+        self._durable = 0, EMPTY_ROOT
         self._max_queue = max_queue
         self._committed = committed
         self._tree = Tree()
@@ -171,21 +185,19 @@ class Sequencer:
                 while self._queue and count + len(self._queue[0].submissions) <= MAX_BATCH:
                     count += len(self._queue[0].submissions)
                     groups.append(self._queue.popleft())
-            submissions = [s for group in groups for s in group.submissions]
-            try:
-                answers = self._write(submissions)
-            except LedgerError as error:
-                answers = [error] * len(submissions)
-            except Exception as error:
-                # A defect must not take the writer down with it, nor be taken for an answer.
-                self._forget()
-                answers = [Unavailable(f"the ledger failed: {type(error).__name__}")] * len(submissions)
-                self.defect = error
+            # From here on a caller can no longer withdraw; who has is left out, and nothing of his is written.
+            wanted = [group for group in groups if group.future.set_running_or_notify_cancel()]
+            submissions = [s for group in wanted for s in group.submissions]
+            if self._halted is not None:
+                answers: list[Answer] = [self._halted] * len(submissions)
+            else:
+                answers = self._settle(submissions) if submissions else []
             with self._ready:
-                self._queued -= len(submissions)
-                self._in_flight.difference_update(s.key for s in submissions if s.key is not None)
+                for group in groups:
+                    self._queued -= len(group.submissions)
+                    self._in_flight.difference_update(s.key for s in group.submissions if s.key is not None)
             start = 0
-            for group in groups:
+            for group in wanted:
                 end = start + len(group.submissions)
                 group.future.set_result(answers[start:end])
                 start = end
@@ -193,32 +205,59 @@ class Sequencer:
     defect: Exception | None = None
     """The last exception that no error of the tree stands for; None is the only good value."""
 
+    def _settle(self, submissions: Sequence[Submission]) -> list[Answer]:
+        """An answer for each, whatever happens. What breaks a batch (a defect, a constraint of the database) is found by
+        halving, so that it fails alone; nothing of a broken batch stands, so its halves may be written again."""
+        try:
+            transaction, answers = self._write(submissions)
+        except Conflict as error:
+            if len(submissions) == 1:
+                return [InvalidRequest(f"an act that stands already is not written again: {error}")]
+        except (Unavailable, SecretError, StartRefused) as error:
+            if isinstance(error, StartRefused):
+                self.halt(error)
+            return [error] * len(submissions)
+        except Exception as error:
+            # A defect must not take the writer down with it, nor be taken for an answer.
+            self.defect = error
+            if len(submissions) == 1:
+                return [Unavailable(f"the ledger failed: {type(error).__name__}")]
+        else:
+            return self._sign(transaction, answers)
+        half = len(submissions) // 2
+        return self._settle(submissions[:half]) + self._settle(submissions[half:])
+
     def _forget(self) -> None:
         self._appender.rollback()
         self._tree.forget()
 
-    def _write(self, submissions: Sequence[Submission]) -> list[Answer]:
+    def _write(self, submissions: Sequence[Submission]) -> tuple[Transaction, list[Answer]]:
+        """Durable when it returns; when it raises, nothing of it stands that anybody was told of."""
         for attempt in range(COMMIT_ATTEMPTS):
             batch = uuid7(time.time_ns() // 1000, self._random(10))
             try:
-                transaction, answers = self._decide(submissions)
+                clock, transaction, answers = self._decide(submissions)
                 if not transaction.rows.entries:
                     self._appender.rollback()
                     transaction.keep()
-                    return self._sign(transaction, answers)
-                self._appender.write(transaction.rows, transaction.finish(), batch)
-                try:
-                    self._appender.commit()
-                    transaction.keep()
-                except CommitUnknown:
-                    self._tree.forget()
-                    if not self._stands(transaction.next_batch, batch):
-                        raise
-                return self._sign(transaction, answers)
-            except StoreUnavailable:
+                else:
+                    self._appender.write(transaction.rows, transaction.finish(), batch)
+                    try:
+                        self._appender.commit()
+                        transaction.keep()
+                    except Exception:
+                        # Whatever it was: only the database knows whether the batch stands.
+                        self._tree.forget()
+                        if not self._stands(transaction.next_batch, batch):
+                            raise
+                # Not before: a step of the clock that was not recorded must show again in the next attempt.
+                self._clock = clock
+                self._durable = transaction.size, transaction.root
+                return transaction, answers
+            except StoreUnavailable as error:
                 # Nothing of this attempt stands: a broken connection, or a COMMIT that is known not to have happened.
                 self._forget()
-                if attempt == COMMIT_ATTEMPTS - 1:
+                if attempt == COMMIT_ATTEMPTS - 1 or isinstance(error, Conflict):
                     raise
             except BaseException:
                 self._forget()
@@ -239,10 +278,17 @@ class Sequencer:
             "whether this was recorded will be known when it does: repeat it under the same key"
         )
 
-    def _decide(self, submissions: Sequence[Submission]) -> tuple[Transaction, list[Answer]]:
+    def _decide(self, submissions: Sequence[Submission]) -> tuple[Clock, Transaction, list[Answer]]:
         head = self._appender.begin()
+        size, root = self._durable
+        if head.size < size or (head.size == size and head.root != root):
+            raise RolledBack(
+                f"the database was replaced under the running ledger: it holds {head.size} entries, where {size} were "
+                "acknowledged; stop, and bring back the newest database"
+            )
         wall = self._wall() if self._wall is not None else self._appender.now()
-        at, step = self._clock.judge(wall, self._monotonic(), head.at)
+        clock = copy(self._clock)
+        at, step = clock.judge(wall, self._monotonic(), head.at)
         transaction = Transaction(self._appender, self._tree, head, at, self._secrets, self._random)
         transaction.load(submissions)
         if step:
@@ -253,13 +299,19 @@ class Sequencer:
                 answers.append(_answer(transaction, submission))
             except Refused as refused:
                 answers.append(refused)
-        return transaction, answers
+        return clock, transaction, answers
 
     def _sign(self, transaction: Transaction, answers: list[Answer]) -> list[Answer]:
         signed = Checkpoint(transaction.origin, transaction.size, transaction.root)
-        note = checkpoint.sign(signed, self._secrets.signer())
-        if self._committed is not None:
-            self._committed(signed, note)
+        try:
+            note = checkpoint.sign(signed, self._secrets.signer())
+            if self._committed is not None:
+                self._committed(signed, note)
+        except LedgerError as error:
+            return [error] * len(answers)
+        except Exception as error:
+            self.defect = error
+            return [Unavailable(f"the ledger failed to sign: {type(error).__name__}")] * len(answers)
         for answer in answers:
             if isinstance(answer, Outcome):
                 answer.checkpoint = note

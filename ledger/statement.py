@@ -7,9 +7,9 @@
     1
     passed
 
-A line each: the format, origin, size and root of the log, the version of the rules (docs/format.md, "Rules of a replay"),
-the outcome. There is no word but ``passed``: a replay that failed is reported, not signed. The text is signed as a C2SP
-note by a key of the auditor's own, whose name is his. What it proves is as good as the auditor.
+A line each: the format; origin, size and root of the log; the version of the rules (docs/format.md, "Rules of a
+replay"); the outcome. There is no word but ``passed``: a replay that failed is reported, not signed. The text is signed
+as a C2SP note by a key of the auditor's own, whose name is his. What it proves is as good as the auditor.
 """
 
 from __future__ import annotations

@@ -190,10 +190,8 @@ def parse_bundle(data: bytes, width: int) -> list[bytes]:
     for _ in range(width):
         start = at + 2
         at = start + int.from_bytes(data[at:start], "big")
-        # Also where the length itself is cut off: `start` is then past the end.
-        if at > len(data):
-            raise FormatError(f"bundle: ends within entry {len(entries)} of {width}")
         entries.append(data[start:at])
+    # What was cut off anywhere, in a length or in an entry, has taken ``at`` past the end.
     if at != len(data):
-        raise FormatError(f"bundle: {len(data) - at} octets after {width} entries")
+        raise FormatError(f"bundle: {len(data)} octets are not {width} entries")
     return entries

@@ -130,13 +130,14 @@ def check_timed(case: Case, proven: Sequence[Proven], closing: Closing) -> str:
     if not covering:
         raise NotChecked(f"no timestamp held covers entry {fact.seq}")
     first = min(covering, key=lambda each: each.latest)
+    before = ids.format_time(first.latest)
     if after is None:
-        return f"entry {fact.seq} was recorded before {ids.format_time(first.latest)}; no timestamp shows after when ({_CAVEAT})"
+        return f"entry {fact.seq} was recorded before {before}; no timestamp shows after when ({_CAVEAT})"
     if first.latest < after[1].earliest:
         raise ProofError(
             f"entry {fact.seq} lies before {ids.format_time(first.latest)} and after entry {after[0]}, which is later"
         )
     return (
         f"entry {fact.seq} was recorded after {ids.format_time(after[1].earliest)} (entry {after[0]}) "
-        f"and before {ids.format_time(first.latest)} ({_CAVEAT})"
+        f"and before {before} ({_CAVEAT})"
     )

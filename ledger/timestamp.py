@@ -361,8 +361,11 @@ def _check_signer(certificate: x509.Certificate, instant: datetime) -> None:
 
 
 def _check_chain(parsed: _Parsed, extra: Sequence[bytes], anchors: Sequence[x509.Certificate], digest: bytes) -> None:
-    """Signature and chain as of gen_time, to the second. Only ``anchors`` are trusted: what the token brings along is not, and neither
-    are ``extra``, which go where the token's own certificates are rather than into the library's store."""
+    """Signature and chain as of gen_time, to the second.
+
+    Only ``anchors`` are trusted: what the token brings along is not, and neither are ``extra``, which go where the
+    token's own certificates are rather than into the library's store.
+    """
     if not anchors:
         raise SignatureError("timestamp: no trust anchor given")
     certificates = der.write(0xA0, *sorted({*parsed.certificates, *extra}))

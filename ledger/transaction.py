@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from ledger import entry as entries
 from ledger import tiles
-from ledger.act import Act, Event, Plan, Recording, Sealed, View, Write
+from ledger.act import Event, Recording
 from ledger.entry import TYPES, Entry
 from ledger.errors import UnknownReference
 from ledger.event import MAX_ITEMS, Continued, Facts, Stepped
@@ -23,6 +23,7 @@ from ledger.ids import format_time
 from ledger.vault import seal_box
 from ledger.merkle import Frontier
 from ledger.state import Chain
+from ledger.plan import Act, Plan, Sealed, View, Write
 from ledger.store.append import Appender, Head, Rows
 
 MAX_CHAINS = 100_000
@@ -87,7 +88,7 @@ class Tree:
 
 
 class Transaction(View):
-    """Between `Appender.begin` and `Appender.write`. Implements `ledger.act.View`."""
+    """Between `Appender.begin` and `Appender.write`. Implements `ledger.plan.View`."""
 
     def __init__(
         self, appender: Appender, tree: Tree, head: Head, at: int, keys: DataKeys, random: Callable[[int], bytes]
@@ -120,7 +121,7 @@ class Transaction(View):
         # A log about to be opened has no chain yet; its number is 0.
         self.log = tree.log if tree.log is not None else self.open(head.log, None, 0)
 
-    # Reading: ledger.act.View
+    # Reading: ledger.plan.View
 
     def load(self, submissions: Sequence[Any]) -> None:
         """Everything these submissions will ask for, in a few reads."""

@@ -67,7 +67,7 @@ class Trust(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=Fa
         for anchor in self.anchors:
             try:
                 x509.load_der_x509_certificate(anchor)
-            except ValueError as error:
+            except (ValueError, x509.InvalidVersion) as error:
                 raise FormatError(f"trust: an anchor is no certificate in DER: {error}") from None
         # A witness is a name; with keys of two types he counts once.
         names = len({witness.name for witness in witnesses})

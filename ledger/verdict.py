@@ -1,7 +1,7 @@
 """What a check of evidence comes to: named checks, each with its reason, and one word over them.
 
-A check passes, fails, or could not be made. Only the first says anything for the evidence. Any failure makes it invalid;
-it is valid when every check that its claim and the reader's policy require has passed; otherwise it is unknown.
+A check passes, fails, or could not be made. Only the first says anything for the evidence. Any failure makes it
+invalid; it is valid when every check that its claim and the reader's policy require has passed; otherwise unknown.
 """
 
 from __future__ import annotations

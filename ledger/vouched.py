@@ -18,6 +18,8 @@ from ledger.verdict import NotChecked
 RULES: Final = frozenset({1})
 """Versions of the replay's rules (docs/format.md, "Rules of a replay") that this check knows to be enough."""
 
+_WHY: Final = "that nothing is hidden, only a replay of the whole log shows"
+
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -130,13 +132,10 @@ def check_unforked(case: Case, closing: Closing, trust: Trust) -> str:
     Only a replay shows that the chains held are the only ones, and that no access was filed under another.
     """
     if not trust.auditors:
-        raise NotChecked(
-            "the trust policy names no auditors, and only a replay of the whole log shows that nothing is hidden"
-        )
+        raise NotChecked(f"the trust policy names no auditors: {_WHY}")
     auditors = [note.Verifier.parse(vkey) for vkey in trust.auditors]
     known = {(auditor.name, auditor.key_id) for auditor in auditors}
-    reasons = ["no replay statement by an auditor whom the trust policy names is held, and only a replay of the whole log "
-               "shows that nothing is hidden"]  # fmt: skip
+    reasons = [f"no replay statement by an auditor of the trust policy is held: {_WHY}"]
     passed = ""
     for replay in case.evidence.replays:
         data = document.text(replay.statement)
@@ -145,7 +144,9 @@ def check_unforked(case: Case, closing: Closing, trust: Trust) -> str:
         told = statement.open(data, auditors)
         _check_tied(case, told, [bytes.fromhex(node) for node in replay.consistency])
         if told.size <= closing.last:
-            reasons.append(f"the replay held reaches to entry {told.size - 1}, not to the closing entry {closing.last}")
+            reasons.append(
+                f"the replay held reaches to size {told.size}, the closing act to {closing.last + 1}: {_WHY}"
+            )
         elif told.rules_version not in RULES:
             reasons.append(
                 f"the replay held was made by rules of version {told.rules_version}, which are not known here"
@@ -158,7 +159,7 @@ def check_unforked(case: Case, closing: Closing, trust: Trust) -> str:
 
 
 def _check_tied(case: Case, told: statement.Statement, proof: Sequence[bytes]) -> None:
-    """The statement is of the log that the checkpoint is of: else an honest auditor's word on another log would serve."""
+    """The statement is of the checkpoint's own log: else an honest auditor's word on another log would serve."""
     ours = case.checkpoint
     if told.origin != ours.origin:
         raise ProofError("the replay statement is of another log")

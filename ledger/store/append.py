@@ -28,6 +28,11 @@ class CommitUnknown(StoreUnavailable):
     """COMMIT was sent and no answer came: the batch may stand or not. `Appender.find_batch` knows."""
 
 
+class Conflict(StoreUnavailable):
+    """What was to be written stands already under the same key: nothing of the batch is written. An act in it is to
+    blame, not the database, and trying again changes nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The row every writer locks. ``at`` is in microseconds since 1970; ``leaf`` is hex."""
@@ -106,8 +111,11 @@ class Appender(Protocol):
     def last_data_key(self) -> int:
         """The highest number of any data key, -1 when there is none."""
 
+    def clear(self, tables: Sequence[str]) -> None:
+        """Empty these tables."""
+
     def write(self, rows: Rows, head: Head, batch: str) -> None:
-        """Everything of the batch. Nothing is durable before `commit`."""
+        """Everything of the batch. Nothing is durable before `commit`. Conflict."""
 
     def commit(self) -> None:
         """Durable when it returns. CommitUnknown when the answer was lost."""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger.errors import StoreUnavailable
 from ledger.state import Chain
-from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Head, Row, Rows, chain_of, row_of
+from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Conflict, Head, Row, Rows, chain_of, row_of
 from ledger.store.engine import explain
 
 LOCK_TIMEOUT = "30s"
@@ -130,6 +130,13 @@ class PostgresAppender:
     def last_data_key(self) -> int:
         return int(self._all("SELECT coalesce(max(no), -1) FROM data_keys")[0][0])
 
+    def clear(self, tables: Sequence[str]) -> None:
+        try:
+            for table in tables:
+                self._cursor.execute(f"DELETE FROM {table}")
+        except psycopg.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
     def write(self, rows: Rows, head: Head, batch: str) -> None:
         cursor = self._cursor
         try:
@@ -160,6 +167,8 @@ class PostgresAppender:
             )
             cursor.execute("INSERT INTO batches VALUES (%s, %s)", (head.batch, batch))
             cursor.execute("DELETE FROM batches WHERE no <= %s", (head.batch - BATCHES_KEPT,))
+        except psycopg.errors.IntegrityError as error:
+            raise Conflict(explain(error)) from None
         except psycopg.Error as error:
             raise StoreUnavailable(explain(error)) from None
 

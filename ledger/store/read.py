@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, bindparam, func, select
@@ -157,6 +157,21 @@ class Reader:
             rows = connection.execute(_LEAVES, {"start": start, "stop": start + tile.width})
             return b"".join(bytes(row[0]) for row in rows)
         return bytes(connection.execute(_EDGE, {"level": tile.level}).scalar_one_or_none() or b"")
+
+    def sealed(self) -> Iterator[Row]:
+        """(seq, subject, epoch, wrapped data key, box) of every box, by seq; subject None where its key is gone."""
+        s, k = t.sealed.c, t.data_keys.c
+        query = select(s.seq, k.subject, k.epoch, k.wrapped, s.box).join_from(
+            t.sealed, t.data_keys, s.key == k.no, isouter=True
+        )
+        with self.snapshot() as connection:
+            streamed = connection.execution_options(stream_results=True).execute(query.order_by(s.seq, s.key))
+            for row in streamed.yield_per(CHUNK):
+                yield row[0], row[1], row[2], None if row[3] is None else bytes(row[3]), bytes(row[4])
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """A connection on which every statement sees the same state."""
+        return snapshot(self._engine)
 
     def rows(self, part: int, parts: int) -> Iterator[Sequence[Row]]:
         """Chunks of (seq, root, chain, n, leaf, entry), ascending, of the entries whose message falls into ``part``."""

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, PoolProxiedConnection
 
 from ledger.errors import StoreUnavailable
 from ledger.state import Chain
-from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Head, Row, Rows, chain_of, row_of
+from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Conflict, Head, Row, Rows, chain_of, row_of
 from ledger.store.engine import explain
 
 _SET = ", ".join(f"{c} = ?" for c in CHAIN_COLUMNS.replace(" ", "").split(",")[4:])
@@ -126,6 +126,13 @@ class SqliteAppender:
         rows = self._each("SELECT coalesce(max(no), -1) FROM data_keys", [()])
         return int(rows[0][0])
 
+    def clear(self, tables: Sequence[str]) -> None:
+        try:
+            for table in tables:
+                self._cursor.execute(f"DELETE FROM {table}")
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
     def write(self, rows: Rows, head: Head, batch: str) -> None:
         many = self._cursor.executemany
         try:
@@ -150,6 +157,8 @@ class SqliteAppender:
             )
             self._cursor.execute("INSERT INTO batches VALUES (?, ?)", (head.batch, batch))
             self._cursor.execute("DELETE FROM batches WHERE no <= ?", (head.batch - BATCHES_KEPT,))
+        except sqlite3.IntegrityError as error:
+            raise Conflict(explain(error)) from None
         except sqlite3.Error as error:
             raise StoreUnavailable(explain(error)) from None
 

@@ -11,12 +11,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
-from ledger import checkpoint, disclosure, document, entry, event, evidence, ids, keyhistory, merkle, multiproof, note
+from ledger import (
+    checkpoint,
+    disclosure,
+    document,
+    entry,
+    event,
+    evidence,
+    ids,
+    keyhistory,
+    merkle,
+    multiproof,
+    note,
+    statement,
+    witness,
+)
 from ledger.checkpoint import Checkpoint
-from ledger.document import Claim, Evidence, Held
+from ledger.document import Claim, Evidence, Held, OfCheckpoint, OfEarlier, Replay
 from ledger.entry import Entry
+from tests.ledger.authority import Authority
 
 ORIGIN = "log.example/mail"
 START = 1_780_000_000_000_000
@@ -42,9 +58,14 @@ def digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
+def note_digest(signed: bytes) -> bytes:
+    """What a token over a checkpoint covers: its text, without signatures."""
+    return hashlib.sha256(note.parse(signed)[0]).digest()
+
+
 @dataclass(eq=False)
 class Draft:
-    """An entry before its numbers. A draft among ``facts`` stands for its seq; ``forced`` fields override the numbers."""
+    """An entry before its numbers. A draft among ``facts`` stands for its seq; ``forced`` overrides any field."""
 
     kind: str
     chain: str
@@ -137,6 +158,7 @@ class Story:
         self.now = START
         self.beat = START
         self.salt = 0
+        self.early = self.token = b""
         self.message, self.r1, self.r2 = new_id(1), new_id(2), new_id(3)
 
     def __getitem__(self, name: str) -> Draft:
@@ -234,9 +256,18 @@ def block(story: Story, chains: Sequence[str], files: Sequence[str] = ("f1", "f2
         story.add("block.applied", chain, f"blocked.{k}", 0, act=act, source="api", facts=dict(said))
 
 
-def tell() -> Story:
-    """The whole story. Entry numbers are not fixed: tests ask for drafts by name."""
+def tell(clock: Authority | None = None) -> Story:
+    """The whole story. Entry numbers are not fixed: tests ask for drafts by name.
+
+    With a ``clock``, a checkpoint was stamped, and the token recorded, before the message came.
+    """
     story = begin()
+    if clock is not None:
+        before = seal(story.drafts)
+        story.early = before.checkpoint()
+        story.token = clock.stamp(note_digest(story.early), story.now)
+        said = {"root": before.root().hex(), "size": len(before.entries), "token": digest(story.token)}
+        story.add("checkpoint.timestamped", name="timestamped", facts=said)
     record(story)
     for k, chain in enumerate((story.r1, story.r2), 1):
         story.event("relay.accepted", chain, f"relayed.{k}", code=250)
@@ -264,9 +295,10 @@ def select(sealed: Sealed, claim: Claim, act: str, extra: Iterable[int] = ()) ->
     chains = {claim.message}
     for made in entries:
         facts: Any = made.facts
-        if made.kind == "recipient.added" and facts.message == claim.message:
-            if claim.recipient is UNSET or facts.recipient == claim.recipient:
-                chains.add(made.chain)
+        if made.kind != "recipient.added" or facts.message != claim.message:
+            continue
+        if claim.recipient in (UNSET, facts.recipient):
+            chains.add(made.chain)
     ends = {made.chain: made.seq for made in entries if made.act == act}
     log = entries[0].chain
     chosen = {made.seq for made in entries if made.chain in chains and made.seq <= ends.get(made.chain, made.seq)}
@@ -302,6 +334,50 @@ def assemble(
         replays=more.pop("replays", ()),
         timestamps=more.pop("timestamps", ()),
     )
+
+
+CLOCK = Authority("Clock")
+OTHER_CLOCK = Authority("Other")
+WITNESSES = (witness.Cosigner("w1.example", witness.ED25519, b"w" * 32), witness.Cosigner("w2.example", 4, b"x" * 32))
+
+STRICT = evidence.Trust(
+    logs=(evidence.TrustedLog(origin=ORIGIN, keys=(KEY.vkey,)),),
+    anchors=(CLOCK.anchor,),
+    auditors=(AUDITOR.vkey,),
+    quorum=2,
+    require=("timed", "unforked", "witnessed"),
+    witnesses=tuple(sorted(each.verifier.vkey for each in WITNESSES)),
+)
+"""A policy that believes nobody alone."""
+
+
+def cosign(signed: bytes, cosigners: Iterable[witness.Cosigner] = WITNESSES) -> str:
+    text, signatures = note.parse(signed)
+    more = [each.cosign(text, START // SECOND + 700) for each in cosigners]
+    return note.format(text, [*signatures, *more]).decode()
+
+
+def replay(sealed: Sealed, size: int | None = None, signer: note.NoteSigner = AUDITOR, towards: int = 0) -> Replay:
+    """An auditor's statement on the first ``size`` entries, tied to a checkpoint of size ``towards``."""
+    size = size or len(sealed.entries)
+    low, high = sorted((size, towards or len(sealed.entries)))
+    proof = tuple(node.hex() for node in merkle.prove_consistency(low, high, sealed.read))
+    text = statement.format(ORIGIN, size, sealed.root(size), 1)
+    return Replay(consistency=proof, statement=statement.sign(text, signer).decode())
+
+
+def vouch(made: Evidence, sealed: Sealed, story: Story, clock: Authority = CLOCK, **more: Any) -> Evidence:
+    """The document with all that others can say for it: witnesses, a replay, tokens before and after."""
+    signed = document.text(made.checkpoint)
+    size = checkpoint.parse(note.parse(signed)[0]).size
+    stamps: list[Any] = []
+    if story.early:
+        early = checkpoint.parse(note.parse(story.early)[0]).size
+        proof = tuple(node.hex() for node in merkle.prove_consistency(early, size, sealed.read))
+        stamps.append(OfEarlier(consistency=proof, note=story.early.decode(), token=story.token))
+    stamps.append(OfCheckpoint(token=clock.stamp(note_digest(signed), story.now + 5 * SECOND)))
+    given = {"checkpoint": cosign(signed), "replays": (replay(sealed, towards=size),), "timestamps": tuple(stamps)}
+    return msgspec.structs.replace(made, **(given | more))
 
 
 def check(made: Evidence, trust: evidence.Trust, content: bytes | None = None) -> evidence.Verdict:

@@ -68,7 +68,7 @@ def test_lengths(size: int) -> None:
     "octets",
     [
         "", "04", "0401", "0402aa", "0480aa0000", "048101aa", "04820001aa", "0485000000000100", "1f0100", "0401aabb",
-        "0481", "048200", "04ff", "0484ffffffff",
+        "0481", "048200", "04ff", "0484ffffffff", "04820080" + "aa" * 128,
     ],
 )  # fmt: skip
 def test_lengths_and_tags_in_another_spelling(octets: str) -> None:

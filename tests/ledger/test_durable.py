@@ -104,6 +104,8 @@ def test_a_step_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(OSError, match="No space"):
             durable.replace(path, b"new")
     assert content(path) == b"old"
+    # What may be half a file is gone; a whole one that could not be renamed goes with the next change.
+    assert durable.beside(path, ".tmp").exists() == (step == "pathlib.Path.rename")
     with durable.locked(path):
         durable.replace(path, b"new")
     assert content(path) == b"new"

@@ -305,6 +305,9 @@ BROKEN: dict[str, Callable[[ring.Ring], ring.Ring]] = {
     "seed of another": lambda r: replace(r, keys=[replace(r.keys[0], seed=r.keys[1].seed), r.keys[1]]),
     "seed and end": lambda r: replace(r, keys=[replace(r.keys[0], retired=format_time(AT)), r.keys[1]]),
     "order": lambda r: replace(r, keys=list(reversed(r.keys))),
+    "retired after current": lambda r: replace(
+        r, keys=[r.keys[0], replace(r.keys[1], retired=format_time(AT), seed=msgspec.UNSET)]
+    ),
     "not endorsed": lambda r: replace(r, keys=[r.keys[0], r.keys[0]]),
     "endorsed another": lambda r: replace(
         r,

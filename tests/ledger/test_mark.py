@@ -18,6 +18,7 @@ from ledger import checkpoint, durable, mark, note
 from ledger.checkpoint import Checkpoint
 from ledger.errors import FormatError, RolledBack, StartRefused, Unavailable
 from ledger.mark import Mark, mark_path
+from ledger.merkle import EMPTY_ROOT
 from tests.helpers import HOUSE
 
 GOLDEN = HOUSE / "tests" / "golden" / "keys"
@@ -25,6 +26,8 @@ LOG = "01890a5d-ac96-774b-bcce-b302099a8057"
 OTHER = "01890a5d-ac96-774b-bcce-b302099a8059"
 ORIGIN = "log.example.org/mail"
 SIGNER = note.Signer(ORIGIN, bytes([11]) * 32)
+
+NOTHING = Checkpoint(ORIGIN, 0, EMPTY_ROOT)
 
 
 def root(size: int) -> bytes:
@@ -81,7 +84,7 @@ def test_a_database_behind_the_mark_is_refused(path: Path) -> None:
         raise AssertionError("the database does not reach this size")
 
     with pytest.raises(
-        RolledBack, match="holds 99 entries .* but 100 were acknowledged.*new origin that names the old"
+        RolledBack, match=r"holds 99 entries .* but 100 were acknowledged.*new origin that names the old"
     ):
         mark.check(read(path), 99, never)
     with pytest.raises(RolledBack):
@@ -103,6 +106,19 @@ def test_a_log_that_forked_while_running_does_not_raise_the_mark(path: Path) -> 
     with pytest.raises(RolledBack, match="forked"):
         mark.advance(path, at(100, forged), root)
     assert read(path) == at(100)
+
+
+def test_an_empty_database_is_not_a_new_log_of_an_old_name(tmp_path: Path) -> None:
+    mark.check_new(tmp_path, ORIGIN)
+    mark.create(mark_path(tmp_path, OTHER), Mark(OTHER, NOTHING, checkpoint.sign(NOTHING, SIGNER)))
+    mark.check_new(tmp_path, ORIGIN)  # an opening that did not get as far as its first entry
+    mark.create(mark_path(tmp_path, LOG), at(1))
+    with pytest.raises(RolledBack, match="is empty, but 1 entries"):
+        mark.check_new(tmp_path, ORIGIN)
+    mark.check_new(tmp_path, "elsewhere.example.org")
+    mark_path(tmp_path, LOG).write_bytes(b"")
+    with pytest.raises(StartRefused, match="damaged"):
+        mark.check_new(tmp_path, "elsewhere.example.org")
 
 
 def test_every_error_is_one_line(path: Path) -> None:

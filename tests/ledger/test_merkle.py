@@ -176,6 +176,16 @@ def test_every_change_of_a_consistency_proof_is_refused() -> None:
                 refuse_consistency(size1, ROOTS[size1], size2, flipped, proof)
 
 
+def test_no_leaf_outside_the_tree_and_no_proof_beyond_the_root() -> None:
+    # What the hashes alone would allow: the right root, by way of an index or a length the size does not have.
+    refuse_inclusion(LEAVES[1], 1, 1, [LEAVES[0]], ROOTS[2])
+    refuse_inclusion(LEAVES[1], 0, 1, [LEAVES[0]], ROOTS[2])
+    for size in range(1, 9):
+        for index in (-1, size, size + 1):
+            with pytest.raises(ProofError):
+                merkle.prove_inclusion(index, size, Store(LEAVES).read)
+
+
 def test_an_inner_node_does_not_pass_for_a_leaf() -> None:
     # Size 4 with the node above leaves 0 and 1 as "leaf" 0 of a tree of 2: the same root, and the size gives it away.
     # With the prefixes it could only be forged by an entry whose leaf hash is that node.
@@ -192,14 +202,14 @@ def test_sizes_and_indices_are_checked(bad: Any) -> None:
     refuse_inclusion(one, 0, bad, [], one)
     refuse_consistency(bad, one, 70, one, [])
     refuse_consistency(1, one, bad, one, [])
-    for call in (
-        lambda: merkle.prove_inclusion(bad, 70, read),
-        lambda: merkle.prove_inclusion(0, bad, read),
-        lambda: merkle.prove_consistency(bad, 70, read),
-        lambda: merkle.prove_consistency(1, bad, read),
+    for prove, first, second in (
+        (merkle.prove_inclusion, bad, 70),
+        (merkle.prove_inclusion, 0, bad),
+        (merkle.prove_consistency, bad, 70),
+        (merkle.prove_consistency, 1, bad),
     ):
         with pytest.raises(ProofError):
-            call()
+            prove(first, second, read)
 
 
 @pytest.mark.parametrize("bad", [b"", bytes(31), bytes(33), bytes(12), bytearray(32), "a" * 32, None, 0], ids=repr)

@@ -38,8 +38,8 @@ def reference(indices: set[int], low: int, high: int) -> list[bytes]:
     return reference(indices, low, low + k) + reference(indices, low + k, high)
 
 
-def refuse(leaves: Any, size: Any, proof: Any, root: Any) -> None:
-    with pytest.raises(ProofError):
+def refuse(leaves: Any, size: Any, proof: Any, root: Any, reason: str = "") -> None:
+    with pytest.raises(ProofError, match=reason or None):
         check_many(leaves, size, proof, root)
 
 
@@ -62,7 +62,7 @@ def test_every_choice_of_leaves_up_to_nine() -> None:
                 refuse(chosen(indices), size, [*proof, bytes(32)], ROOTS[size])
                 refuse(chosen(indices), size, proof, ROOTS[size - 1])
                 for at in range(len(proof)):
-                    refuse(chosen(indices), size, proof[:at] + proof[at + 1 :], ROOTS[size])
+                    refuse(chosen(indices), size, proof[:at] + proof[at + 1 :], ROOTS[size], "too short")
                 for index in indices:
                     refuse(chosen([i for i in indices if i != index]), size, proof, ROOTS[size])
                     refuse(chosen(indices) | {index: LEAVES[(index + 1) % 9]}, size, proof, ROOTS[size])

@@ -153,7 +153,7 @@ def test_quorum_counts_names() -> None:
     a, a2 = cosigner("a.example"), cosigner("a.example", ML_DSA_44)
     b, c = cosigner("b.example", seed=b"B" * 32), cosigner("c.example", seed=b"C" * 32)
     witnesses = [key.verifier for key in (c, b, a, a2)]
-    data = cosigned(b.cosign(TEXT, 9), a.cosign(TEXT, 7), a2.cosign(TEXT, 8), c.cosign(TEXT, 6))
+    data = cosigned(b.cosign(TEXT, 9), a.cosign(TEXT, 8), a2.cosign(TEXT, 7), c.cosign(TEXT, 6))
     assert check_cosignatures(data, LOG.verifier, witnesses, 3) == [
         ("a.example", 8),
         ("b.example", 9),

@@ -1,0 +1,39 @@
+"""`postseal fingerprint`: what a message is, as JSON; the content stays where it is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.exits import USAGE, Stop
+from ledger import fingerprint as fingerprints
+from ledger import mime
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def fingerprint(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A message (.eml); - is standard input.")],
+) -> int:
+    """Print the fingerprint of a message as JSON: its hash, and that of each of its parts.
+
+    It is what hash-only recording sends instead of the message. A message that cannot be parsed has its hash, and the
+    reason.
+    """
+    limit = mime.Limits().size
+    if str(file) == "-":
+        octets = sys.stdin.buffer.read(limit + 1)
+    else:
+        try:
+            with file.open("rb") as opened:
+                octets = opened.read(limit + 1)
+        except OSError as error:
+            raise Stop(USAGE, f"{file} cannot be read: {error.strerror}") from None
+    made = fingerprints.to_json(fingerprints.take(octets))
+    sys.stdout.write(json.dumps(made, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+    return 0
