@@ -14,7 +14,7 @@ from api import settings
 from api.settings import Settings
 from cli.exits import UNAVAILABLE, USAGE, Stop
 from ledger.errors import SecretError
-from ledger.keys import MasterKey
+from ledger.keys import KeyRing, MasterKey, ring_path
 from ledger.log import Log
 from ledger.reading import Reading
 from ledger.store import open_reader
@@ -62,6 +62,15 @@ def find_reader(here: Settings) -> Reader:
     if head.origin != here.origin:
         raise Stop(UNAVAILABLE, f"this database holds the log {head.origin}, not {here.origin} (POSTSEAL_ORIGIN)")
     return reader
+
+
+def find_keys(here: Settings, reader: Reader) -> KeyRing | None:
+    """The log's key ring, where this machine has it; who audits a copy of the database has none."""
+    log = reader.head().log
+    path = ring_path(here.data_dir, log)
+    if not path.exists() or not here.master_key_file.exists():
+        return None
+    return KeyRing.load(path, MasterKey.load(here.master_key_file), log, os.urandom)
 
 
 def _make_private(directory: Path) -> None:

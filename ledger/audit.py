@@ -207,8 +207,8 @@ class _Whole:
 
     def _check_inputs(self) -> None:
         known = set(self.record.inputs)
-        for summary in self.summaries:
-            inputs, by = summary.inputs[::2], summary.inputs[1::2]
+        for references in (self.record.references, *(s.references for s in self.summaries)):
+            inputs, by = references[::2], references[1::2]
             if known.issuperset(inputs) and all(map(lt, inputs, by)):
                 continue
             for input_, seq in zip(inputs, by, strict=True):

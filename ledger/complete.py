@@ -89,7 +89,7 @@ def check_complete(case: Case) -> Closing:
     """Everything the claim needs is held, and nothing else. Returned is the act that it is complete up to."""
     _check_log(case)
     covered = _check_openings(case)
-    closing = find_closing(case)
+    closing = _find_closing(case)
     for chain in (case.message, *covered):
         _check_gapless(chain)
     _check_tokens(case, covered)
@@ -113,10 +113,8 @@ def covered_chains(case: Case) -> list[Sequence[Item]]:
     return sorted(chains, key=lambda chain: ordinal(chain[0].facts.recipient))
 
 
-def find_closing(case: Case) -> Closing:
+def _find_closing(case: Case) -> Closing:
     """The act that closes every chain held. ProofError where there is none, or it does not match."""
-    if not case.message:
-        raise ProofError("the message's chain is not here")
     last = case.message[-1]
     act = last.entry.act
     if last.kind not in CLOSING or act is UNSET:
@@ -239,10 +237,11 @@ def _check_openings(case: Case) -> list[Sequence[Item]]:
 def _check_sealed(case: Case, total: int, found: dict[str, str]) -> None:
     """What the message's entry discloses of its recipients and files is of those it counts, and of the chains held."""
     for name, sealed in case.recipients.items():
-        added = case.chains[found[name]][0] if name in found else None
-        for field in ("address", "role"):
-            if added is not None and added.disclosed.get(field, said := getattr(sealed, field)) != said:
-                raise ProofError(f"entry {added.seq} gives {name} another {field} than the message's entry does")
+        if name in found:
+            added = case.chains[found[name]][0]
+            for field, said in (("address", sealed.address), ("role", sealed.role)):
+                if added.disclosed.get(field, said) != said:
+                    raise ProofError(f"entry {added.seq} gives {name} another {field} than the message's entry does")
     owners: dict[str, str] = {}
     for name, sealed in case.recipients.items():
         if ordinal(name) > total:

@@ -15,10 +15,10 @@ from typing import Any, Final, TypeAlias
 from msgspec import UNSET, UnsetType
 
 from ledger.event import KINDS, MAX_ITEMS, ordinal
-from ledger.journal import Closing, words
+from ledger.journal import Closing, check_input, words
 from ledger.policy import Block, decide
 from ledger.rules import BrokenError
-from ledger.scan import Line
+from ledger.scan import Line, Ordinals
 
 UNKNOWN: Final = "unknown"
 """Type of a chain whose opening was wrong: its links are still followed, its entries no longer judged."""
@@ -69,20 +69,18 @@ Handler: TypeAlias = Callable[[int, Line, Any, Chain], None]
 
 
 class Dossier:
-    """Rules for kinds on the chains of messages and recipients, and the act at hand.
+    """Rules for kinds on the chains of messages and recipients, and the act at hand."""
 
-    ``seqs``, ``numbers`` and ``tracked`` are the replay's: entries seen, the number of each one's chain, and which
-    of them are tracking events.
-    """
-
-    def __init__(self, seqs: array[int], numbers: array[int], tracked: array[int]) -> None:
-        self._seqs = seqs
-        self._numbers = numbers
-        self._tracked = tracked
+    def __init__(self) -> None:
+        self.tracked: Final = array("q")
+        """Tracking events, ascending, and in ``tracked_on`` the number of each one's chain: filled by the replay."""
+        self.tracked_on: Final = array("q")
         self.tokens: Final = bytearray()
         self.token_seqs: Final = array("q")
-        self.inputs: Final = array("q")
+        self.references: Final = array("q")
         self.closings: Final[list[Closing]] = []
+        self._file = Ordinals("f")
+        self._recipient = Ordinals("r")
         self._recording: Chain | None = None
         self._missing = 0
         self._applied: list[tuple[Chain, Any]] = []
@@ -110,8 +108,8 @@ class Dossier:
             "certificate.sealed": self._numbered,
             "certificate.superseded": self._numbered,
             "certificate.withdrawn": self._numbered,
-            "input.unparsed": self.input,
-            "input.unattributed": self.input,
+            "input.unparsed": self._input,
+            "input.unattributed": self._input,
         }
         return own.get(kind, self._tracking if KINDS[kind].grade is not None else None)
 
@@ -173,14 +171,14 @@ class Dossier:
 
     def _tracking(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
         file = facts.file
-        if file is not UNSET and ordinal(file) > chain.files:
+        if file is not UNSET and self._file(file) > chain.files:
             raise BrokenError("file", "the message has no such file")
-        if facts.candidates is not UNSET and max(map(ordinal, facts.candidates)) > chain.recipients:
+        if facts.candidates is not UNSET and max(map(self._recipient, facts.candidates)) > chain.recipients:
             raise BrokenError("recipient", "a candidate is not a recipient of the message")
         if facts.token is not UNSET and facts.token not in chain.tokens:
             raise BrokenError("token", "this link token does not open this chain")
         if facts.input is not UNSET:
-            self.input(seq, line, facts, chain)
+            self.references.extend((facts.input, seq))
         if chain.blocks:
             decision = decide(line.kind, line.source, None if file is UNSET else file, chain.blocks.values())
             if decision.denied is not None:
@@ -190,12 +188,8 @@ class Dossier:
         elif facts.late is not UNSET:
             raise BrokenError("block.late", "late is wrong here")
 
-    def input(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
-        """Kinds that may refer to a raw input; on the log's chain too."""
-        if facts.input is not UNSET:
-            self.inputs.extend((facts.input, seq))
-        if line.kind == "input.unattributed" and facts.asserts is not UNSET and facts.asserts not in KINDS:
-            raise BrokenError("schema", "asserts is not a kind")
+    def _input(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
+        check_input(seq, facts, self.references)
 
     def _download_started(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
         if chain.transfers is None:
@@ -219,12 +213,10 @@ class Dossier:
             raise BrokenError("token", "this link token does not open this chain")
 
     def _reclassified(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
-        event, tracked, seqs = facts.event, self._tracked, self._seqs
-        place = bisect_left(tracked, event)
-        if place < len(tracked) and tracked[place] == event < seq:
-            place = bisect_left(seqs, event)
-            if self._numbers[place] == chain.number:
-                return
+        # The entry at hand is no tracking event, so what is found came before it.
+        place = bisect_left(self.tracked, facts.event)
+        if place < len(self.tracked) and self.tracked[place] == facts.event and self.tracked_on[place] == chain.number:
+            return
         raise BrokenError("event", "no earlier tracking event of this chain")
 
     # Blocks
@@ -285,25 +277,23 @@ class Dossier:
 
     # Acts
 
-    def close_act(self, act: str, first: int) -> Iterable[BrokenError]:
+    def close_act(self, act: str, first: int) -> list[BrokenError]:
         """The act at hand, which began at entry ``first``, is over: what it lacks."""
-        for check in (self._check_recording, self._check_applied, self._check_lifted):
-            try:
-                check()
-            except BrokenError as broken:
-                yield broken
-        try:
-            self._check_closed(act, first)
-        except BrokenError as broken:
-            yield broken
-        self._recording = None
-        self._applied, self._lifted, self._closed = [], [], []
+        lacks: list[BrokenError] = []
+        if self._recording is not None:
+            if self._missing:
+                lacks.append(BrokenError("recipient", "a recipient was not added by the act that recorded the message"))
+            self._recording = None
+        if self._applied or self._lifted or self._closed:
+            for check in (self._check_applied, self._check_lifted, self._check_closed):
+                try:
+                    check(act, first)
+                except BrokenError as broken:
+                    lacks.append(broken)
+            self._applied, self._lifted, self._closed = [], [], []
+        return lacks
 
-    def _check_recording(self) -> None:
-        if self._recording is not None and self._missing:
-            raise BrokenError("recipient", "a recipient of the message was not added by the act that recorded it")
-
-    def _check_applied(self) -> None:
+    def _check_applied(self, act: str, first: int) -> None:
         for block, members in _grouped((facts.block, chain, facts) for chain, facts in self._applied).items():
             message, recipients = _members([chain for chain, _ in members], "block")
             said = next(facts for chain, facts in members if chain is message)
@@ -319,7 +309,7 @@ class Dossier:
                 raise BrokenError("block", "this block was applied before")
             message.spent[block] = len(recipients)
 
-    def _check_lifted(self) -> None:
+    def _check_lifted(self, act: str, first: int) -> None:
         for block, members in _grouped((block, chain, None) for chain, block in self._lifted).items():
             message, recipients = _members([chain for chain, _ in members], "block")
             if len(recipients) != (message.spent or {}).get(block):

@@ -9,17 +9,19 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from msgspec import UNSET
 
 from ledger import note
 from ledger.errors import LedgerError
-from ledger.event import BEAT_LIMIT_SECONDS
+from ledger.event import BEAT_LIMIT_SECONDS, KINDS
 from ledger.ids import parse_time
 from ledger.note import Verifier
 from ledger.rules import BrokenError
 from ledger.scan import Line, Times
+
+_ASSERTED: Final = frozenset({UNSET, *KINDS})
 
 
 def endorsement(origin: str, vkey: str) -> bytes:
@@ -89,6 +91,14 @@ class KeyHistory:
             raise BrokenError("keys", "this key was retired before")
 
 
+def check_input(seq: int, facts: Any, references: array[int]) -> None:
+    """Entries about raw inputs: note what they refer to."""
+    if getattr(facts, "input", UNSET) is not UNSET:
+        references.extend((facts.input, seq))
+    if getattr(facts, "asserts", UNSET) not in _ASSERTED:
+        raise BrokenError("schema", "asserts is not a kind")
+
+
 class Closing(NamedTuple):
     """One side of a closing act: what the log's entry says, or what the message's says."""
 
@@ -113,6 +123,8 @@ class Record:
     history: KeyHistory = field(default_factory=KeyHistory)
     first_vkey: str = ""
     inputs: array[int] = field(default_factory=lambda: array("q"))
+    references: array[int] = field(default_factory=lambda: array("q"))
+    """Pairs: an input referred to, the entry that does."""
     closings: list[Closing] = field(default_factory=list)
     roots: list[Root] = field(default_factory=list)
     outages: list[tuple[str, str]] = field(default_factory=list)
@@ -126,6 +138,9 @@ def words(kind: str, facts: Any) -> str:
     return f"{kind} {facts.evidence}"
 
 
+Own: TypeAlias = Callable[[int, Line, Any], None]
+
+
 class Journal:
     """Rules for kinds on the log's chain; a handler raises BrokenError at the first that does not hold."""
 
@@ -136,7 +151,7 @@ class Journal:
         self._key_seqs: list[int] = []
         self._beat = ""
         self._issued: set[str] = set()
-        self.handlers: Final[dict[str, Callable[[int, Line, Any], None]]] = {
+        self.handlers: Final[dict[str, Own]] = {
             "ledger.opened": self._opened,
             "ledger.started": self._beats,
             "ledger.heartbeat": self._beats,
@@ -177,7 +192,7 @@ class Journal:
 
     def _ended(self, seq: int, line: Line, facts: Any) -> None:
         self._key_seqs.append(seq)
-        compromised = line.kind == "key.compromised"
+        compromised = hasattr(facts, "since")
         if compromised:
             self._times.check(facts.since)
         self.record.history.end(seq, facts.vkey, compromised)
@@ -211,6 +226,7 @@ class Journal:
 
     def _input(self, seq: int, line: Line, facts: Any) -> None:
         self.record.inputs.append(seq)
+        check_input(seq, facts, self.record.references)
 
     def _closing(self, seq: int, line: Line, facts: Any) -> None:
         if line.act is UNSET:

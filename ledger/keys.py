@@ -10,7 +10,7 @@ wipe them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -188,11 +188,21 @@ class KeyRing:
 
         Ask under the lock of the log's head, so that no key comes under an epoch that is being destroyed.
         """
+        return self.new_data_keys([subject])[0]
+
+    def new_data_keys(self, subjects: Sequence[str]) -> list[tuple[int, bytes, AESGCM]]:
+        """The same for each of several subjects, with one look at the file."""
         loaded = self._fresh()
         epoch = len(loaded.ring.epochs)
-        random = self._random(vault.KEY_SIZE + vault.NONCE_SIZE)
-        key, nonce = random[: vault.KEY_SIZE], random[vault.KEY_SIZE :]
-        return epoch, vault.wrap(_kek(loaded, epoch), epoch, subject, self.log, key, nonce), AESGCM(key)
+        kek = _kek(loaded, epoch)
+        both = vault.KEY_SIZE + vault.NONCE_SIZE
+        random = self._random(both * len(subjects))
+        made = []
+        for position, subject in enumerate(subjects):
+            key = random[position * both : position * both + vault.KEY_SIZE]
+            nonce = random[position * both + vault.KEY_SIZE : (position + 1) * both]
+            made.append((epoch, vault.wrap(kek, epoch, subject, self.log, key, nonce), AESGCM(key)))
+        return made
 
     def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
         """The cipher of a stored data key."""

@@ -90,9 +90,11 @@ class Log(Reading):
         random: Callable[[int], bytes] = os.urandom,
         accept_clock: bool = False,
         heartbeat: bool = True,
+        continues: event.Predecessor | None = None,
         **sequencer: Any,
     ) -> None:
-        """Use `Log.open`. ``clock`` (microseconds) replaces the database's own; ``sequencer`` goes to `Sequencer`."""
+        """Use `Log.open`. ``clock`` (microseconds) replaces the database's own; ``continues`` names the log that a new
+        one goes on from; ``sequencer`` goes to `Sequencer`."""
         self.store = store
         self.reader = store.reader
         self.ring = ring
@@ -117,7 +119,7 @@ class Log(Reading):
         )
         self.instance = uuid7(self._now(), chance(10))
         try:
-            self._start()
+            self._start(continues)
         except BaseException:
             self.sequencer.close()
             raise
@@ -136,6 +138,7 @@ class Log(Reading):
         try:
             head = store.find_head()
             if head is None:
+                mark.check_new(data_dir, origin)
                 log = uuid7(time.time_ns() // 1000, random(10))
                 ring = KeyRing.create(ring_path(data_dir, log), master, log, origin, time.time_ns() // 1000, random)
                 # The mark before the head: a log that has a head but no mark is one whose mark was lost.
@@ -156,9 +159,11 @@ class Log(Reading):
         verifiers = [Verifier.parse(key.vkey) for key in self.ring.keys]
         mark.check(mark.read(self._mark_path, self.id, self.origin, verifiers), size, self.reader.root)
 
-    def _start(self) -> None:
+    def _start(self, continues: event.Predecessor | None) -> None:
         vkey = self.ring.signer().vkey
-        opened = event.Opened(log=self.id, origin=self.origin, vkey=vkey)
+        opened = event.Opened(
+            log=self.id, origin=self.origin, vkey=vkey, continues=UNSET if continues is None else continues
+        )
         started = event.Started(instance=self.instance, store=self._store_word(), version=VERSION)
         answers = self._submit([Genesis(opened, event.KeyIntroduced(vkey=vkey)), Own("ledger.started", started)])
         for answer in answers.result():

@@ -171,11 +171,11 @@ def read_parameters(value: bytes, limits: Limits) -> tuple[bytes, dict[str, byte
         if seen > limits.parameters:
             raise Unparsable(f"more than {limits.parameters} parameters in one header field")
         name = found[1].lower().decode("ascii", "replace")
-        octets = _QUOTED_PAIR.sub(rb"\1", found[2]) if found[2] is not None else found[3].strip()
-        base, star, section = name.partition("*")
-        if not star:
+        octets = found[3].strip() if found[2] is None else _QUOTED_PAIR.sub(rb"\1", found[2])
+        if "*" not in name:
             plain.setdefault(name, octets)
         else:
+            base, _, section = name.partition("*")
             extended = section == "" or section.endswith("*")
             number = section.removesuffix("*") or "0"
             if re.fullmatch(r"0|[1-9][0-9]{0,3}", number, re.ASCII):

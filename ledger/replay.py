@@ -20,20 +20,17 @@ from ledger import canonical
 from ledger.dossier import UNKNOWN, Chain, Dossier, Handler
 from ledger.entry import ZERO, check_sealed
 from ledger.errors import FormatError
-from ledger.event import KINDS, Kind, check_facts
-from ledger.journal import Closing, Journal, Record
+from ledger.event import Continued, Kind, check_facts
+from ledger.journal import Closing, Journal, Own, Record
 from ledger.rules import BrokenError, Finding, Findings
 from ledger.scan import READINGS, Line, Reading, Times, are_digests, is_hash, is_id, read
 
 Row: TypeAlias = "Sequence[Any]"
 """(seq, root, chain number, n, leaf hash, entry) as stored; nothing is sure of their types or values."""
 
-_OPENS: Final = {
-    "ledger.opened": "log",
-    "message.recorded": "message",
-    "message.refused": "message",
-    "recipient.added": "recipient",
-}
+_OPENS: Final = {reading.line: next(iter(reading.kind.on)) for reading in READINGS.values() if reading.kind.opens}
+"""Kinds that open a chain, and the type of chain they open."""
+
 _MAX: Final = 2**63 - 1
 
 
@@ -59,13 +56,16 @@ class Summary:
     acts: bytearray = field(default_factory=bytearray)
     """Ids of acts (16 bytes), and in ``act_spans``: first entry, last, how many, on how many chains."""
     act_spans: array[int] = field(default_factory=lambda: array("q"))
-    inputs: array[int] = field(default_factory=lambda: array("q"))
+    references: array[int] = field(default_factory=lambda: array("q"))
     """Pairs: an input referred to, the entry that does."""
     closings: list[Closing] = field(default_factory=list)
     messages: int = 0
     recipients: int = 0
     record: Record | None = None
     findings: list[Finding] = field(default_factory=list)
+
+
+_Kind: TypeAlias = "tuple[str | None, frozenset[str], bool, Reading, Handler | None, Own | None]"
 
 
 class Replay:
@@ -75,10 +75,8 @@ class Replay:
         self._times = Times()
         self._found = Findings()
         self._summary = Summary()
-        self._numbers = array("q")  # of each entry's chain
-        self._tracked = array("q")  # entries that are tracking events
         self._journal = Journal(origin, self._times)
-        self._dossier = Dossier(self._summary.seqs, self._numbers, self._tracked)
+        self._dossier = Dossier()
         self._chains: dict[str, Chain] = {}
         self._at = ""
         self._next = 0
@@ -86,17 +84,22 @@ class Replay:
         self._act: str | UnsetType = UNSET
         self._act_chains: set[int] = set()
         self._span = [0, 0, 0]  # of the act at hand: first entry, last, how many
-        self._table: dict[str, tuple[Reading, bool, Handler | None]] = {
-            name: (READINGS[name], kind.grade is not None, self._dossier.handler(name)) for name, kind in KINDS.items()
-        }
+        self._table: Final = {line: self._row(reading) for line, reading in READINGS.items()}
+
+    def _row(self, reading: Reading) -> _Kind:
+        """What the loop needs of one kind, in the order of its use."""
+        kind = reading.kind
+        static = kind.closes or kind.name == "block.applied" or kind.facts is Continued
+        handler, own = self._dossier.handler(kind.name), self._journal.handlers.get(kind.name)
+        return kind.grade, kind.on, static, reading, handler, own
 
     def feed(self, rows: Iterable[Row]) -> None:
         """Take the next rows, ascending. They are complete only with `finish`."""
         rows = list(rows)
         summary, find = self._summary, self._found.add
-        add_seq, leaves, add_number = summary.seqs.append, summary.leaves, self._numbers.append
-        add_tracked, chains, table, times = self._tracked.append, self._chains, self._table, self._times
-        own = self._journal.handlers
+        add_seq, leaves, chains, table = summary.seqs.append, summary.leaves, self._chains, self._table
+        tracked, tracked_on = self._dossier.tracked.append, self._dossier.tracked_on.append
+        check_time = self._times.check
         following, previous, at, act = self._next, self._previous, self._at, self._act
         span, act_chains = self._span, self._act_chains
         pool: list[str] = []
@@ -131,10 +134,8 @@ class Replay:
             elif line.n == chain.n + 1 and line.cprev == chain.leaf:
                 chain.n += 1
             elif not self._link(seq, line, chain):
-                add_number(-1)
                 continue
             chain.leaf = leaf
-            add_number(chain.number)
             if stored != digest or n != line.n or number != chain.number or root != chain.root:
                 find("columns", seq, "a leaf hash, position, chain or message stored beside the entry is not its own")
             if line.act is not act and line.act != act:
@@ -152,35 +153,31 @@ class Replay:
                 pool += line.sealed
                 if line.sealed != sorted(line.sealed):
                     doubtful = True
-            kind = line.kind
-            entry = table.get(kind)
-            if entry is None:
-                find("schema", seq, "no such kind")
-                continue
-            reading, tracks, handler = entry
-            if tracks:
-                add_tracked(seq)
+            grade, on, static, reading, handler, own = table[line.__class__]
             try:
-                if line.occurred is not UNSET:
-                    times.check(line.occurred)
-                if (line.occurred is UNSET) != (line.clock is UNSET):
+                occurred = line.occurred
+                if occurred is not UNSET:
+                    check_time(occurred)
+                if (occurred is UNSET) != (line.clock is UNSET):
                     raise FormatError("occurred and clock go together")
-                if chain.type is UNKNOWN:
-                    continue
-                raw = bytes(line.facts)
-                facts = reading.known[chain.type].get(raw)
-                if facts is None:
-                    facts, plain = _facts(reading, chain.type, raw)
-                    if plain:
-                        reading.keep(chain.type, raw, facts)
-                    elif chain.type == "log":
-                        own_handler = own.get(kind)
-                        if own_handler is not None:
-                            own_handler(seq, line, facts)
-                            if handler is not None and kind.startswith("input."):
-                                handler(seq, line, facts, chain)
-                    elif handler is not None:
-                        handler(seq, line, facts, chain)
+                facts = line.facts
+                reading.check(facts)
+                type_ = chain.type
+                if type_ not in on:
+                    if type_ is UNKNOWN:
+                        continue
+                    raise BrokenError("kind.chain", f"{reading.name} does not stand on a {type_}'s chain")
+                if grade is not None:
+                    tracked(seq)
+                    tracked_on(chain.number)
+                    if facts.grade != grade or facts.attribution != "exact" or type_ != "recipient":
+                        _check_static(reading, type_, facts)
+                elif static:
+                    _check_static(reading, type_, facts)
+                if own is not None and type_ == "log":
+                    own(seq, line, facts)
+                elif handler is not None:
+                    handler(seq, line, facts, chain)
             except BrokenError as broken:
                 find(broken.rule, seq, broken.detail)
             except FormatError as error:
@@ -195,7 +192,7 @@ class Replay:
         summary, dossier = self._summary, self._dossier
         summary.findings = self._found.items
         summary.tokens, summary.token_seqs = dossier.tokens, dossier.token_seqs
-        summary.inputs, summary.closings = dossier.inputs, dossier.closings
+        summary.references, summary.closings = dossier.references, dossier.closings
         if self._journal.record.first_vkey or any(chain.type == "log" for chain in self._chains.values()):
             summary.record = self._journal.record
         return summary
@@ -204,7 +201,6 @@ class Replay:
 
     def _unreadable(self, seq: int, data: object, error: FormatError) -> None:
         self._summary.seqs.append(seq)
-        self._numbers.append(-1)
         if type(data) is not bytes:
             self._found.add("columns", seq, "the entry is stored as something else than bytes")
             data = b""
@@ -230,7 +226,7 @@ class Replay:
         return at
 
     def _open(self, seq: int, root: object, number: object, line: Line) -> Chain:
-        kind = _OPENS.get(line.kind, UNKNOWN)
+        kind = _OPENS.get(line.__class__, UNKNOWN)
         if not is_id(line.chain):
             self._found.add("schema", seq, "chain is not an id")
             kind = UNKNOWN
@@ -254,8 +250,8 @@ class Replay:
 
     def _link(self, seq: int, line: Line, chain: Chain) -> bool:
         """Say what is wrong; whether the chain goes on from this entry."""
-        if line.kind in _OPENS:
-            rule = "genesis" if line.kind == "ledger.opened" else "chain.opening"
+        if line.__class__ in _OPENS:
+            rule = "genesis" if _OPENS[line.__class__] == "log" else "chain.opening"
             self._found.add(rule, seq, "an opening entry on a chain that is open")
             return False
         if line.n != chain.n + 1:
@@ -287,34 +283,12 @@ class Replay:
         self._act = UNSET
 
 
-def _facts(reading: Reading, chain_type: str, raw: bytes) -> tuple[Any, bool]:
-    """Facts not seen before, checked as far as they go by themselves; and whether they refer to nothing at all."""
-    kind = reading.kind
-    if chain_type not in kind.on:
-        raise BrokenError("kind.chain", f"{kind.name} does not stand on a {chain_type}'s chain")
-    facts = reading.read(raw)
-    tracks = kind.grade is not None
+def _check_static(reading: Reading, chain_type: str, facts: Any) -> None:
+    """What `ledger.event.check_facts` says, under the name of the rule that is broken."""
     try:
-        check_facts(kind, chain_type, facts)
+        check_facts(reading.kind, chain_type, facts)
     except FormatError as error:
-        raise BrokenError(_static(kind, facts), str(error)) from None
-    if not tracks:
-        return facts, kind.name in _PLAIN
-    nothing = facts.file is facts.token is facts.input is facts.late is facts.candidates is UNSET
-    return facts, nothing
-
-
-_PLAIN: Final = frozenset(
-    {
-        "content.viewed",
-        "hold.placed",
-        "hold.released",
-        "ledger.stopped",
-        "message.refused",
-        "message.transformed",
-    }
-)
-"""Kinds without any rule beyond their schema."""
+        raise BrokenError(_static(reading.kind, facts), str(error)) from None
 
 
 def _static(kind: Kind, facts: Any) -> str:

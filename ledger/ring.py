@@ -7,7 +7,6 @@ that no number ever means two keys. Each act returns a new ring and changes noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NoReturn
 
 import msgspec
@@ -35,8 +34,8 @@ class _Secret(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, secret>"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
-        return iter(())
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return []
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled")

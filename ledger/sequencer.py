@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
 
 from ledger import checkpoint
 from ledger.checkpoint import Checkpoint
@@ -55,8 +56,7 @@ FIND_PAUSE = 0.5
 """Seconds between two attempts to ask for a lost batch."""
 
 
-@dataclass(slots=True)
-class Submission:
+class Submission(Struct):
     """One act, with the idempotency key and request digest it came under (32 bytes each), or neither."""
 
     act: Act
@@ -64,8 +64,7 @@ class Submission:
     digest: bytes | None = None
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What an act wrote, in ledger order. ``repeated``: an earlier request wrote it. ``denied``: the block that did it."""
 
     recorded: Sequence[Recorded]
@@ -83,8 +82,8 @@ class Secrets(Protocol):
     def signer(self) -> Signer:
         """The log's current key."""
 
-    def new_data_key(self, subject: str) -> tuple[int, bytes, AESGCM]:
-        """Epoch, wrapped key and cipher of a fresh data key."""
+    def new_data_keys(self, subjects: Sequence[str]) -> Sequence[tuple[int, bytes, AESGCM]]:
+        """Epoch, wrapped key and cipher of a fresh data key for each subject."""
 
     def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
         """The cipher of a stored data key. SecretError."""

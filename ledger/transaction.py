@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from ledger import entry as entries
 from ledger import tiles
@@ -33,7 +33,7 @@ MAX_CIPHERS = 20_000
 """Data keys kept ready between batches."""
 
 
-class Recorded(NamedTuple):
+class Recorded(Struct, frozen=True, gc=False):
     """One entry as it stands: its index, its leaf hash in hex, its bytes."""
 
     seq: int
@@ -44,8 +44,8 @@ class Recorded(NamedTuple):
 class DataKeys(Protocol):
     """Where data keys come from."""
 
-    def new_data_key(self, subject: str) -> tuple[int, bytes, AESGCM]:
-        """Epoch, wrapped key, cipher."""
+    def new_data_keys(self, subjects: Sequence[str]) -> Sequence[tuple[int, bytes, AESGCM]]:
+        """Epoch, wrapped key and cipher of a fresh key for each subject."""
 
     def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
         """The cipher of a stored key."""
@@ -125,30 +125,33 @@ class Transaction(View):
 
     def load(self, submissions: Sequence[Any]) -> None:
         """Everything these submissions will ask for, in a few reads."""
-        acts: list[Act] = [s.act for s in submissions]
         chains = self._chains
-        missing = {ref for act in acts for ref in act.refs if ref not in chains}
-        if missing:
-            chains.update(self._appender.chains(sorted(missing)))
-        if requests := [s.key for s in submissions if s.key is not None]:
-            self._requests.update(self._appender.requests(requests))
-        seen: list[tuple[int, bytes]] = []
+        missing: set[tuple[str, int]] = set()
+        keyed: list[tuple[tuple[str, int], bytes]] = []
         tokens: set[str] = set()
         transfers: set[str] = set()
-        for act in acts:
+        for submission in submissions:
+            act = submission.act
             if type(act) is Event:
+                ref = act.message, act.number
+                if ref not in chains:
+                    missing.add(ref)
                 if act.key is not None:
-                    chain = chains.get((act.message, act.number))
-                    if chain is not None:
-                        seen.append((chain.no, act.key))
+                    keyed.append((ref, act.key))
                 facts: Any = act.facts
                 if getattr(facts, "token", UNSET) is not UNSET:
                     tokens.add(facts.token)
                 if getattr(facts, "transfer", UNSET) is not UNSET:
                     transfers.add(facts.transfer)
-            elif type(act) is Recording:
-                tokens.update(token for part in act.recipients for token in part.tokens)
-        if seen:
+            else:
+                missing.update(ref for ref in act.refs if ref not in chains)
+                if type(act) is Recording:
+                    tokens.update(token for part in act.recipients for token in part.tokens)
+        if missing:
+            chains.update(self._appender.chains(sorted(missing)))
+        if requests := [s.key for s in submissions if s.key is not None]:
+            self._requests.update(self._appender.requests(requests))
+        if seen := sorted((chains[ref].no, key) for ref, key in keyed if ref in chains):
             self._seen.update(self._appender.seen(seen))
         if tokens:
             found = self._appender.tokens([bytes.fromhex(t) for t in tokens])
@@ -158,11 +161,12 @@ class Transaction(View):
             self._transfers.update((t, known.get(t)) for t in transfers)
 
     def chain(self, message: str, number: int) -> Chain:
-        ref = (message, number)
-        if ref not in self._chains:
-            self._chains.update(self._appender.chains([ref]))
+        ref = message, number
         chain = self._chains.get(ref)
-        if chain is None or chain.type == "log":
+        if chain is None:
+            self._chains.update(self._appender.chains([ref]))
+            chain = self._chains.get(ref)
+        if chain is None or chain.no == 0:
             raise UnknownReference("no such recipient of this message" if number else "no such message in this log")
         return chain
 
@@ -240,17 +244,14 @@ class Transaction(View):
 
     def apply(self, plan: Plan) -> list[Recorded]:
         """Turn a plan into entries. From here on nothing may be refused."""
-        for chain in self._pending:
-            self.rows.opened.append(chain)
-            if chain.root == chain.no:
-                self._messages[chain.no] = chain.id
-            self._chains[self._messages[chain.root], chain.ordinal] = chain
-        if self._pending and self._tree.log is None:
-            self._tree.log = self.log
-        self._pending = []
+        if self._pending:
+            self._open_pending()
         made: list[Recorded] = []
         for write in plan.writes:
-            self._append_all(write, made)
+            if write.more or write.tokens or len(write.sealed) > MAX_ITEMS:
+                self._append_all(write, made)
+            else:
+                made.append(self._append(write, write.sealed))
         if plan.key is not None:
             chain, key = plan.key
             self._seen[chain.no, key] = made[0].seq
@@ -258,6 +259,16 @@ class Transaction(View):
         if plan.transfers is not None and plan.denied is None:
             self._move(plan.writes[0].chain, *plan.transfers)
         return made
+
+    def _open_pending(self) -> None:
+        for chain in self._pending:
+            self.rows.opened.append(chain)
+            if chain.root == chain.no:
+                self._messages[chain.no] = chain.id
+            self._chains[self._messages[chain.root], chain.ordinal] = chain
+        if self._tree.log is None:
+            self._tree.log = self.log
+        self._pending = []
 
     def _move(self, chain: Chain, id: str, file: str, kind: str) -> None:
         started = kind == "download.started"
@@ -301,9 +312,8 @@ class Transaction(View):
             occurred=write.occurred,
         )
         data = entries.to_bytes(made)
-        hashed = sha256(b"\0" + data)
-        leaf = hashed.hexdigest()
-        raw = hashed.digest()
+        raw = sha256(b"\0" + data).digest()
+        leaf = raw.hex()
         self.rows.entries.append((seq, chain.root, chain.no, n, raw, data))
         self._leaves.append(raw)
         if sealed:
@@ -317,8 +327,13 @@ class Transaction(View):
     def _box(self, seq: int, own: str, sealed: Sequence[Sealed]) -> None:
         by_subject: dict[str, list[str]] = {}
         for one in sealed:
-            by_subject.setdefault(one.subject or own, []).append(one.text)
-        self._boxes += [(seq, subject, texts) for subject, texts in by_subject.items()]
+            subject = one.subject or own
+            if subject in by_subject:
+                by_subject[subject].append(one.text)
+            else:
+                by_subject[subject] = [one.text]
+        for subject, texts in by_subject.items():
+            self._boxes.append((seq, subject, texts))
 
     def remember(self, key: bytes, digest: bytes, recorded: Sequence[Recorded]) -> None:
         """Under what key this request came, so that a repeat gets the same answer."""
@@ -362,17 +377,19 @@ class Transaction(View):
             stored = self._appender.data_keys(sorted(missing))
             for subject, (no, epoch, wrapped) in stored.items():
                 ciphers[subject] = (no, self._keys.open_data_key(subject, epoch, wrapped))
-            for subject in sorted(missing.difference(stored)):
+            fresh = sorted(missing.difference(stored))
+            for subject, (epoch, wrapped, cipher) in zip(fresh, self._keys.new_data_keys(fresh), strict=True):
                 self._tree.last_key += 1
-                epoch, wrapped, cipher = self._keys.new_data_key(subject)
                 ciphers[subject] = (self._tree.last_key, cipher)
                 self.rows.data_keys.append((self._tree.last_key, subject, epoch, wrapped))
         random = self._random(12 * len(self._boxes))
         log = self._head.log
-        for position, (seq, subject, texts) in enumerate(self._boxes):
+        rows = self.rows.sealed
+        at = 0
+        for seq, subject, texts in self._boxes:
             no, cipher = ciphers[subject]
-            nonce = random[12 * position : 12 * position + 12]
-            self.rows.sealed.append((seq, no, seal_box(cipher, log, seq, texts, nonce)))
+            rows.append((seq, no, seal_box(cipher, log, seq, texts, random[at : at + 12])))
+            at += 12
 
     def keep(self) -> None:
         """The batch is durable: what this transaction knows is what the next one starts from."""

@@ -68,6 +68,17 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql18", "postgresql15"])
+def any_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Like ``database_url``, one for all tests of a file, which then must not mind each other's traces."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('database') / 'ledger.db'}"
+        return
+    server: Postgres = request.getfixturevalue(request.param)
+    with server.fresh_database() as url:
+        yield url
+
+
 @pytest.fixture(params=["postgresql18", "postgresql15"])
 def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Like ``database_url``, for what only PostgreSQL can show."""

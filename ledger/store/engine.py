@@ -21,6 +21,7 @@ from ledger.errors import StartRefused, StoreUnavailable, UnsafeStore
 CACHE_KIB = 65_536
 WAL_PAGES = 16_384
 """Pages (4 KiB) in the WAL before SQLite copies them back: large, so that hot pages are written once."""
+_SQLITE = {"timeout": 30, "check_same_thread": False, "cached_statements": 256}
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -39,7 +40,7 @@ def open_engine(url: str) -> Engine:
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise UnsafeStore("an SQLite ledger needs a file; memory survives nothing")
-        engine = create_engine(parsed, poolclass=NullPool, connect_args={"timeout": 30, "check_same_thread": False})
+        engine = create_engine(parsed, poolclass=NullPool, connect_args=_SQLITE)
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     if backend == "postgresql" and parsed.get_driver_name() == "psycopg":

@@ -12,18 +12,20 @@ from sqlalchemy.exc import DBAPIError
 from ledger.errors import StoreUnavailable
 from ledger.state import Chain
 from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Conflict, Head, Row, Rows, chain_of, row_of
+from ledger.store.copying import CHANGED, GROWING, changed, stream
 from ledger.store.engine import explain
 
 LOCK_TIMEOUT = "30s"
 
 _COLUMNS = CHAIN_COLUMNS.split(", ")
-_CHANGES = _COLUMNS[4:]
+_UPDATE_CHAINS = (
+    "UPDATE chains SET "
+    + ", ".join(f"{column} = changed.{column}" for column in CHANGED.split(", ")[1:])
+    + " FROM changed WHERE chains.no = changed.no"
+)
 _TYPES: Mapping[str, Sequence[str]] = {
-    "entries": ("int8", "int8", "int8", "int8", "bytea", "bytea"),
-    "sealed": ("int8", "int8", "bytea"),
     "data_keys": ("int8", "text", "int4", "bytea"),
     "requests": ("bytea", "bytea", "text"),
-    "seen": ("int8", "bytea", "int8"),
     "tiles": ("int2", "int8", "bytea"),
     "tokens": ("bytea", "int8"),
     "transfers": ("text", "int8", "text", "bool"),
@@ -48,7 +50,7 @@ class PostgresAppender:
         # A role or database may be set otherwise; the promise is this session's.
         cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
-        cursor.execute("CREATE TEMPORARY TABLE changed (LIKE chains) ON COMMIT DELETE ROWS")
+        cursor.execute(f"CREATE TEMPORARY TABLE changed ON COMMIT DELETE ROWS AS SELECT {CHANGED} FROM chains LIMIT 0")
         connection.commit()
         self._connection, self._cursor = connection, cursor
 
@@ -95,11 +97,13 @@ class PostgresAppender:
         return chain_of(rows[0]) if rows else None
 
     def seen(self, keys: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], int]:
+        # Both lists as one text each: the driver would take longer for arrays than the server does for the answer.
         sql = (
-            "SELECT s.chain, s.key, s.seq FROM unnest(%s::int8[], %s::bytea[]) AS k (chain, key) "
-            "JOIN seen s ON s.chain = k.chain AND s.key = k.key"
+            "SELECT s.chain, s.key, s.seq "
+            "FROM unnest(string_to_array(%s, ',')::int8[], string_to_array(%s, ',')) AS k (chain, key) "
+            "JOIN seen s ON s.chain = k.chain AND s.key = decode(k.key, 'hex')"
         )
-        rows = self._all(sql, ([k[0] for k in keys], [k[1] for k in keys]))
+        rows = self._all(sql, (",".join([str(no) for no, _ in keys]), ",".join([key.hex() for _, key in keys])))
         return {(chain, key): seq for chain, key, seq in rows}
 
     def requests(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[bytes, str]]:
@@ -140,19 +144,18 @@ class PostgresAppender:
     def write(self, rows: Rows, head: Head, batch: str) -> None:
         cursor = self._cursor
         try:
-            self._copy("entries", rows.entries)
-            self._copy("sealed", rows.sealed)
+            self._copy_bytes("entries", GROWING["entries"](rows.entries))
+            self._copy_bytes("sealed", GROWING["sealed"](rows.sealed))
             self._copy("data_keys", rows.data_keys)
             self._copy("requests", rows.requests)
-            self._copy("seen", rows.seen)
+            self._copy_bytes("seen", GROWING["seen"](sorted(rows.seen)))
             self._copy("tiles", rows.tiles)
             self._copy("tokens", rows.tokens)
             self._copy("transfers", rows.transfers)
             self._copy("chains", [row_of(c) for c in rows.opened])
             if rows.chains:
-                self._copy("chains", [row_of(c) for c in rows.chains], "changed")
-                changes = ", ".join(f"{c} = d.{c}" for c in _CHANGES)
-                cursor.execute(f"UPDATE chains SET {changes} FROM changed d WHERE chains.no = d.no")
+                self._copy_bytes("changed", changed(rows.chains))
+                cursor.execute(_UPDATE_CHAINS)
             if rows.ended:
                 cursor.execute("UPDATE transfers SET ended = true WHERE id = ANY(%s)", (rows.ended,))
             for level, data in rows.edge:
@@ -172,13 +175,18 @@ class PostgresAppender:
         except psycopg.Error as error:
             raise StoreUnavailable(explain(error)) from None
 
-    def _copy(self, table: str, rows: Sequence[Row], into: str = "") -> None:
+    def _copy(self, table: str, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        with self._cursor.copy(f"COPY {into or table} FROM STDIN (FORMAT BINARY)") as copy:
+        with self._cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(_TYPES[table])
             for row in rows:
                 copy.write_row(row)
+
+    def _copy_bytes(self, table: str, rows: Sequence[bytes]) -> None:
+        if rows:
+            with self._cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
+                copy.write(stream(rows))
 
     def commit(self) -> None:
         try:

@@ -10,6 +10,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,22 @@ from ledger.errors import StoreUnavailable
 from ledger.state import Chain
 from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Conflict, Head, Row, Rows, chain_of, row_of
 from ledger.store.engine import explain
+from ledger.store.tables import metadata
 
-_SET = ", ".join(f"{c} = ?" for c in CHAIN_COLUMNS.replace(" ", "").split(",")[4:])
+_AT_ONCE = (512, 64, 8, 1)
+"""Rows of one statement. Few sizes, so that each statement is prepared once."""
+
+# OR FAIL: a row that cannot be written ends the statement where it stands. SQLite need not be ready to take back what
+# the statement did, because the whole transaction is rolled back.
+_INSERT = {name: f"INSERT OR FAIL INTO {name} VALUES {{}}" for name in metadata.tables}
+_UPDATE_CHAINS = "INSERT INTO chains VALUES {} ON CONFLICT (no) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in CHAIN_COLUMNS.split(", ")[4:]
+)
+
+
+@lru_cache(256)
+def _statement(sql: str, width: int, count: int) -> str:
+    return sql.format(", ".join(["(" + ", ".join("?" * width) + ")"] * count))
 
 
 class SqliteAppender:
@@ -85,8 +101,14 @@ class SqliteAppender:
         return chain_of(rows[0]) if rows else None
 
     def seen(self, keys: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], int]:
-        rows = self._each("SELECT chain, key, seq FROM seen WHERE chain = ? AND key = ?", keys)
-        return {(chain, key): seq for chain, key, seq in rows}
+        sql = (
+            "WITH k (chain, key) AS (VALUES {}) "
+            "SELECT s.chain, s.key, s.seq FROM k CROSS JOIN seen s ON s.chain = k.chain AND s.key = k.key"
+        )
+        try:
+            return {(no, key): seq for no, key, seq in self._bulk(sql, keys)}
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
 
     def requests(self, keys: Sequence[bytes]) -> Mapping[bytes, tuple[bytes, str]]:
         rows = self._each("SELECT key, digest, seqs FROM requests WHERE key = ?", ((k,) for k in keys))
@@ -134,23 +156,20 @@ class SqliteAppender:
             raise StoreUnavailable(explain(error)) from None
 
     def write(self, rows: Rows, head: Head, batch: str) -> None:
-        many = self._cursor.executemany
         try:
-            many("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows.entries)
-            self._optional("INSERT INTO sealed VALUES (?, ?, ?)", rows.sealed)
-            self._optional("INSERT INTO data_keys VALUES (?, ?, ?, ?)", rows.data_keys)
-            self._optional("INSERT INTO requests VALUES (?, ?, ?)", rows.requests)
-            self._optional("INSERT INTO seen VALUES (?, ?, ?)", rows.seen)
-            self._optional("INSERT INTO tiles VALUES (?, ?, ?)", rows.tiles)
-            self._optional("INSERT OR REPLACE INTO edge VALUES (?, ?)", rows.edge)
-            self._optional("INSERT INTO tokens VALUES (?, ?)", rows.tokens)
-            self._optional("INSERT INTO transfers VALUES (?, ?, ?, ?)", rows.transfers)
-            self._optional("UPDATE transfers SET ended = 1 WHERE id = ?", [(i,) for i in rows.ended])
-            if rows.opened:
-                marks = ", ".join("?" * len(CHAIN_COLUMNS.split(",")))
-                many(f"INSERT INTO chains VALUES ({marks})", map(row_of, rows.opened))
-            if rows.chains:
-                many(f"UPDATE chains SET {_SET} WHERE no = ?", ((*row[4:], row[0]) for row in map(row_of, rows.chains)))
+            self._bulk(_INSERT["entries"], rows.entries)
+            self._bulk(_INSERT["sealed"], rows.sealed)
+            self._bulk(_INSERT["data_keys"], rows.data_keys)
+            self._bulk(_INSERT["requests"], rows.requests)
+            self._bulk(_INSERT["seen"], sorted(rows.seen))
+            self._bulk(_INSERT["tiles"], rows.tiles)
+            self._bulk("INSERT OR REPLACE INTO edge VALUES {}", rows.edge)
+            self._bulk(_INSERT["tokens"], rows.tokens)
+            self._bulk(_INSERT["transfers"], rows.transfers)
+            if rows.ended:
+                self._cursor.executemany("UPDATE transfers SET ended = 1 WHERE id = ?", [(i,) for i in rows.ended])
+            self._bulk(_INSERT["chains"], [row_of(chain) for chain in rows.opened])
+            self._bulk(_UPDATE_CHAINS, [row_of(chain) for chain in rows.chains])
             self._cursor.execute(
                 "UPDATE head SET size = ?, root = ?, frontier = ?, leaf = ?, at = ?, chains = ?, batch = ? WHERE id = 1",
                 (head.size, head.root, head.frontier, head.leaf, head.at, head.chains, head.batch),
@@ -162,9 +181,20 @@ class SqliteAppender:
         except sqlite3.Error as error:
             raise StoreUnavailable(explain(error)) from None
 
-    def _optional(self, sql: str, rows: Sequence[Row]) -> None:
-        if rows:
-            self._cursor.executemany(sql, rows)
+    def _bulk(self, sql: str, rows: Sequence[Row]) -> list[Any]:
+        """One statement for many rows, their places in it written ``{}``; what it returns, if anything.
+
+        Not executemany: the interpreter is let go while a statement runs and must be won back after it, and with one
+        statement a row whoever drafts the next batch would keep the writer waiting a thousand times.
+        """
+        found: list[Any] = []
+        start = 0
+        for count in _AT_ONCE:
+            while len(rows) - start >= count:
+                values = list(chain.from_iterable(rows[start : start + count]))
+                found += self._cursor.execute(_statement(sql, len(rows[0]), count), values).fetchall()
+                start += count
+        return found
 
     def commit(self) -> None:
         try:

@@ -505,6 +505,28 @@ def test_what_the_policy_requires_decides_between_valid_and_unknown() -> None:
         assert verdict.check(name).status == "not_checked"
 
 
+def test_a_policy_that_names_nobody_hears_nobody() -> None:
+    """What nobody was named for is never passed, whatever the document holds."""
+    verdict = check(whole("history")[0], BARE)
+    assert verdict.verdict == "valid"
+    for name, reason in (
+        ("timed", "authority"),
+        ("unforked", "names no auditors"),
+        ("witnessed", "names no witnesses"),
+    ):
+        assert verdict.check(name).status == "not_checked"
+        assert reason in verdict.check(name).detail
+    bare = replace(drop_timestamped(whole("history")[0]), timestamps=())
+    assert check(bare, STRICT).check("timed").detail == "no timestamp is held"
+
+
+def test_a_token_that_does_not_cover_the_fact_bounds_it_from_below_only() -> None:
+    made = whole("history")[0]
+    verdict = check(replace(made, timestamps=made.timestamps[:1]), STRICT)
+    assert (verdict.verdict, verdict.check("timed").status) == ("unknown", "not_checked")
+    assert "no timestamp held covers entry" in verdict.check("timed").detail
+
+
 def test_a_witness_of_two_is_not_a_quorum_of_two() -> None:
     story = tell()
     sealed = seal(story.drafts)

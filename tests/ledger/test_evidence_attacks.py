@@ -191,6 +191,38 @@ def one_chain_cut_back_to_the_older_closing() -> Evidence:
     return without(made, made.story["bounced"], made.story["second.0"])
 
 
+@attack("complete", "the message's chain is not here")
+def nothing_but_the_log_itself() -> Evidence:
+    made = make()
+    return without(made, *[draft for draft in made.story.drafts if draft.chain != LOG])
+
+
+@attack("complete", "opens a second log", key=True)
+def log_within_the_log() -> Evidence:
+    inner = new_id(84)
+    said = {"log": inner, "origin": ORIGIN, "vkey": THIEF.vkey}
+    made = make(lambda story: story.drafts.append(Draft("ledger.opened", inner, said, story.now)))
+    return without(made, extra=[len(made.sealed.entries) - 1])
+
+
+@attack("complete", "and not at an act that closes it")
+def message_cut_before_any_closing() -> Evidence:
+    made = make()
+    return without(made, *[draft for name, draft in made.story.named.items() if name.endswith((".message", ".0", ".1"))
+                           and name.split(".")[0] in ("first", "second", "blocked")])  # fmt: skip
+
+
+@attack("complete", "is another kind of act", key=True)
+def act_of_two_kinds() -> Evidence:
+    def edit(story: Story) -> None:
+        twin = story["second.log"]
+        said = {name: twin.facts[name] for name in ("keys", "message", "pending")}
+        twin.kind, twin.facts = "certificate.issued", said
+        twin.facts |= {"certificate": "block", "claims": "ab" * 32, "number": "1"}
+
+    return make(edit).evidence
+
+
 @attack("complete", "0 times on the log's chain")
 def closing_left_out_on_the_log() -> Evidence:
     made = make()
@@ -427,6 +459,30 @@ def ledger_that_forgets_its_predecessor() -> Evidence:
     return make(lambda story: story["added.2"].forced.update(prev="ab" * 32)).evidence
 
 
+@attack("chained", "entry 0 names an entry before it", key=True)
+def log_that_does_not_begin() -> Evidence:
+    return make(lambda story: story["opened"].forced.update(prev="ab" * 32)).evidence
+
+
+def continue_with(part: int, act: bool = True, after: str = "added.2") -> Evidence:
+    def edit(story: Story) -> None:
+        more = Draft("recipient.added.continued", story.r2, {"part": part, "tokens": ("cd" * 32,)}, story[after].at)
+        more.act, more.source = story["added.2"].act if act else None, "api"
+        insert(story, more, story[after])
+
+    return make(edit).evidence
+
+
+@attack("chained", "continues no recipient.added directly before it", key=True)
+def continued_entry_of_nothing() -> Evidence:
+    return continue_with(1, after="denied")
+
+
+@attack("chained", "but not its act", key=True)
+def continued_entry_of_another_act() -> Evidence:
+    return continue_with(1, act=False)
+
+
 @attack("chained", "recorded earlier", key=True)
 def entry_dated_back() -> Evidence:
     return make(lambda story: setattr(story["delivered"], "at", START)).evidence
@@ -434,12 +490,7 @@ def entry_dated_back() -> Evidence:
 
 @attack("chained", "part 2", key=True)
 def continued_entry_missing() -> Evidence:
-    def edit(story: Story) -> None:
-        more = Draft("recipient.added.continued", story.r2, {"part": 2, "tokens": ("cd" * 32,)}, story["added.2"].at)
-        more.act, more.source = story["added.2"].act, "api"
-        insert(story, more, story["added.2"])
-
-    return make(edit).evidence
+    return continue_with(2)
 
 
 @attack("complete", "came through a link token that does not open its chain", key=True)
@@ -481,6 +532,27 @@ def act_closed_twice_on_the_log() -> Evidence:
 @attack("complete", "closes 1 chains; the message has 2 recipients", key=True)
 def closing_that_counts_fewer_recipients() -> Evidence:
     return make(lambda story: story["second.message"].facts.update(recipients=1)).evidence
+
+
+@attack("complete", "closes the chain of r1, and counts 2", key=True)
+def closing_that_names_one_and_counts_two() -> Evidence:
+    return make(lambda story: story["second.message"].facts.update(recipient="r1"), recipient="r1").evidence
+
+
+@attack("complete", "closes the chain of r1 only", key=True)
+def closing_of_one_shown_for_both() -> Evidence:
+    return make(lambda story: story["second.message"].facts.update(recipient="r1", recipients=1)).evidence
+
+
+@attack("complete", "closes 7 chains", key=True)
+def closing_that_counts_more_than_there_are() -> Evidence:
+    """So that entries of the act could lie apart by as much."""
+    return make(lambda story: story["second.message"].facts.update(recipients=7), recipient="r1").evidence
+
+
+@attack("complete", "stands more than once on chain", key=True)
+def closing_act_that_stood_on_a_chain_before() -> Evidence:
+    return make(lambda story: setattr(story["delivered"], "act", story["second.message"].act)).evidence
 
 
 @attack("complete", "lie apart", key=True)
@@ -547,14 +619,64 @@ def chain_that_the_message_does_not_name() -> Evidence:
     return make(edit).evidence
 
 
+@attack("complete", "the claim is about r3; the message has 2 recipients")
+def claim_about_a_recipient_that_is_not_there() -> Evidence:
+    return make(recipient="r3").evidence
+
+
+@attack("complete", "of the act that recorded the message lie apart", key=True)
+def recipient_added_out_of_the_act() -> Evidence:
+    """The act's id is shared, but something was recorded in between: a recipient slipped in afterwards."""
+
+    def edit(story: Story) -> None:
+        added = story["added.2"]
+        drop(story, added)
+        insert(story, added, story["relayed.1"])
+        added.at = story["relayed.1"].at
+
+    return make(edit).evidence
+
+
+@attack("complete", "the message's entry discloses r3", key=True)
+def recipient_disclosed_and_not_counted() -> Evidence:
+    def edit(story: Story) -> None:
+        said = {"address": "r3@example.com", "chain": new_id(85), "role": "bcc"}
+        story["recorded"].texts.append(story.text("r3", said))
+
+    return make(edit).evidence
+
+
+@attack("complete", "the chain of another recipient", key=True)
+def one_chain_for_two_recipients() -> Evidence:
+    def edit(story: Story) -> None:
+        said = {"address": "r1@example.com", "chain": story.r2, "role": "to"}
+        story["recorded"].texts[-2] = story.text("r1", said)
+
+    return make(edit, recipient="r2").evidence
+
+
+@attack("complete", "the message's entry discloses f3", key=True)
+def file_disclosed_and_not_counted() -> Evidence:
+    def edit(story: Story) -> None:
+        said = {"media_type": "text/plain", "name": "x", "path": "4", "sha256": "ab" * 32, "size": 1, "where": "inside"}
+        story["recorded"].texts.append(story.text("f3", said))
+
+    return make(edit).evidence
+
+
+@attack("complete", "out of order or twice", key=True)
+def closing_that_names_a_key_entry_twice() -> Evidence:
+    return make(lambda story: story["second.log"].facts["keys"].append(story["key"])).evidence
+
+
 @attack("complete", "gives r2 another address", key=True)
 def recipient_under_two_addresses() -> Evidence:
     """The message went to one address; the chain that is shown clean says it is of another."""
-    return make(lambda story: story["added.2"].texts.append(story["added.2"].texts.pop() and other(story))).evidence
 
+    def edit(story: Story) -> None:
+        story["added.2"].texts = [story.text("address", "somebody.else@example.com")]
 
-def other(story: Story) -> str:
-    return story.text("address", "somebody.else@example.com")
+    return make(edit).evidence
 
 
 @attack("complete", "at n = ", key=True)
@@ -626,6 +748,82 @@ def key_introduced_with_a_forged_endorsement() -> Evidence:
 def endorsement_of_one_key_used_for_another() -> Evidence:
     edit = lambda story: story["key.next"].facts.update(vkey=THIEF.vkey)  # noqa: E731
     return rotated(edit, signer=THIEF).evidence
+
+
+@attack("signed", "not the one that opened the log", key=True)
+def first_key_exchanged() -> Evidence:
+    return make(lambda story: story["opened"].facts.update(vkey=NEXT_KEY.vkey)).evidence
+
+
+@attack("signed", "not called after the log's origin", key=True)
+def key_of_another_origin_introduced() -> Evidence:
+    return rotated(lambda story: story["key.next"].facts.update(vkey=AUDITOR.vkey)).evidence
+
+
+@attack("signed", "was introduced before", key=True)
+def retired_key_brought_back() -> Evidence:
+    def edit(story: Story) -> None:
+        endorsed = note.sign(keyhistory.endorsement(ORIGIN, KEY.vkey), [NEXT_KEY]).decode()
+        said = {"endorsement": endorsed, "vkey": KEY.vkey}
+        again = insert(story, Draft("key.introduced", LOG, said, story["key.retired"].at), story["key.retired"])
+        story["second.log"].facts["keys"].append(again)
+
+    return rotated(edit, signer=KEY).evidence
+
+
+@attack("signed", "no key before it to endorse it", key=True)
+def first_key_endorsed() -> Evidence:
+    lie = note.sign(keyhistory.endorsement(ORIGIN, KEY.vkey), [KEY]).decode()
+    return make(lambda story: story["key"].facts.update(endorsement=lie)).evidence
+
+
+@attack("signed", "not endorsed by the key before it", key=True)
+def key_introduced_without_endorsement() -> Evidence:
+    return rotated(lambda story: story["key.next"].facts.pop("endorsement")).evidence
+
+
+@attack("signed", "a key that was not introduced", key=True)
+def key_retired_that_was_never_there() -> Evidence:
+    return rotated(lambda story: story["key.retired"].facts.update(vkey=THIEF.vkey)).evidence
+
+
+@attack("intact", "two disclosures are called address", key=True)
+def two_addresses_on_one_entry() -> Evidence:
+    """Each reader would be shown the one that suits."""
+    return make(lambda story: story["added.1"].texts.append(story.text("address", "x@example.com"))).evidence
+
+
+@attack("intact", "raw is disclosed twice", key=True)
+def two_digests_for_one_message() -> Evidence:
+    def edit(story: Story) -> None:
+        said = {"sha256": digest(b"something else"), "size": 14}
+        more = Draft("message.recorded.continued", story.message, {"part": 1}, story["recorded"].at)
+        more.act, more.source, more.texts = story["recorded"].act, "api", [story.text("raw", said)]
+        insert(story, more, story["recorded"])
+
+    return make(edit).evidence
+
+
+@attack("intact", "disclosure raw", key=True)
+def digest_of_no_known_form() -> Evidence:
+    return make(lambda story: story["recorded"].texts.append(bad_raw(story))).evidence
+
+
+def bad_raw(story: Story) -> str:
+    del story["recorded"].texts[1]
+    return story.text("raw", {"sha256": "AB" * 32, "size": 1})
+
+
+@attack("timed", "and after entry", key=True)
+def stamped_before_what_it_holds() -> tuple[Evidence, Trust]:
+    """Within the clocks' tolerance, but in an order that cannot be."""
+    story = tell(CLOCK)
+    sealed = seal(story.drafts)
+    claim = Claim(kind="history", message=story.message)
+    made = assemble(sealed, claim, str(story["second.message"].act), extra=[sealed.seq(story["timestamped"])])
+    whole = vouch(made, sealed, story)
+    early = OfCheckpoint(token=CLOCK.stamp(note_digest(sealed.checkpoint()), START - 60 * SECOND))
+    return replace(whole, timestamps=(whole.timestamps[0], early)), STRICT
 
 
 def compromised(since: int) -> Callable[[Story], None]:

@@ -222,6 +222,13 @@ def test_an_altered_imprint_nonce_time_or_serial_breaks_the_signature(make: Make
         timestamp.check(earlier, DIGEST, anchors(ROOT))
 
 
+def test_signed_data_of_another_kind(make: Make) -> None:
+    told, other = der.write_oid("1.2.840.113549.1.9.16.1.4"), der.write_oid("1.2.840.113549.1.9.16.1.5")
+    token = make().token(DIGEST, NONCE)
+    with pytest.raises(FormatError, match="no TSTInfo"):
+        timestamp.check(token.replace(told, other, 1), DIGEST, anchors(ROOT))
+
+
 def test_truncated_and_extended(make: Make) -> None:
     token = make().token(DIGEST, NONCE)
     for at in range(0, len(token), 7):

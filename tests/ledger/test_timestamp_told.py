@@ -41,6 +41,8 @@ def test_a_critical_extension_is_not_passed_over() -> None:
     plain = timestamp._parse_told(der.write(0x30, *base))
     assert (plain.accuracy, plain.nonce) == (None, None)
     assert plain.imprint == ("2.16.840.1.101.3.4.2.1", DIGEST)
+    with pytest.raises(FormatError, match="another version"):
+        timestamp._parse_told(der.write(0x30, der.write_integer(2), *base[1:]))
     extension = der.write(0x30, der.write_oid("1.2.3"), der.write(0x04, b"x"))
     assert timestamp._parse_told(der.write(0x30, *base, der.write(0xA1, extension))) == plain
     critical = der.write(0x30, der.write_oid("1.2.3"), der.write(0x01, b"\xff"), der.write(0x04, b"x"))

@@ -58,7 +58,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 
 def walk(url: str, ring: KeyRing | None = None) -> Walked:
-    """Check everything. With ``ring`` also that what is sealed opens to exactly the digests that stand in the entries."""
+    """Check everything; with ``ring`` also that what is sealed opens to exactly the digests in the entries."""
     engine = open_engine(url)
     try:
         found = dump(engine, TABLES)

@@ -1,0 +1,81 @@
+"""`postseal block`: what the sender still can do about it, and an honest word on what he cannot."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from cli import naming, paper
+from cli.exits import OK
+from cli.opening import AcceptClock, open_log
+from cli.plain import moment
+from ledger import act, entry
+from ledger.sequencer import Outcome
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+IN_TIME = {
+    "yes": ("in time", "green", "no access to it was recorded before the block"),
+    "no": ("too late", "red", "it had been handed over, at least in part, before the block"),
+    "unknown": ("not known", "yellow", "someone who cannot be told apart had access before the block"),
+}
+INSIDE = (
+    "cannot be blocked",
+    "red",
+    "it travelled inside the mail; the block covers nothing that is already delivered",
+)
+
+
+@app.command()
+def block(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id; see `postseal messages`.")],
+    scope: Annotated[str, typer.Option(metavar="all|recipient|file", help="What to block.")],
+    recipient: Annotated[str | None, typer.Option(metavar="r1|ADDRESS", help="For this recipient.")] = None,
+    file: Annotated[str | None, typer.Option(metavar="f1", help="This file.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="CODE", help="Why: a word like wrong-recipient.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    accept_clock: AcceptClock = False,
+) -> int:
+    """Block files of a message: from this entry on none of them is handed over until the block is lifted.
+
+    Only files behind a link can be blocked. The answer says for each file and recipient whether it came in time.
+    """
+    with open_log(accept_clock) as log:
+        number = None if recipient is None else naming.recipient_of(log, message, recipient)
+        made, outcome = log.block(message, scope, recipient=number, file=file, reason=reason)
+        known = log.disclosed(message)
+    if json_:
+        said = {
+            "block": made.block,
+            "seq": outcome.recorded[0].seq,
+            "leaf_hash": outcome.recorded[0].leaf,
+            "pairs": [
+                {"recipient": f"r{one}", "file": f, "in_time": in_time, "where": _where(known, f)}
+                for one, f, in_time in made.pairs
+            ],
+        }
+        sys.stdout.write(json.dumps(said) + "\n")
+    else:
+        show(made, outcome, known)
+    return OK
+
+
+def show(made: act.Block, outcome: Outcome, known: Mapping[str, Any]) -> None:
+    """The pairs a block covers, each with what it could still do."""
+    out = paper.console()
+    at = moment(entry.decode(outcome.recorded[0].data).at)
+    out.print(f"block {made.block} in force since {at} (entry {outcome.recorded[0].seq})\n")
+    table = paper.table("recipient", "file", "blocked", "", fixed=("recipient", "blocked"))
+    for number, file, in_time in made.pairs:
+        word, colour, why = INSIDE if _where(known, file) == "inside" else IN_TIME[in_time]
+        name = known.get(file, {}).get("name", "")
+        table.add_row(f"r{number}", paper.text(f"{file} {name}"), paper.text(word, colour), why)
+    out.print(table)
+
+
+def _where(known: Mapping[str, Any], file: str) -> str:
+    return str(known.get(file, {}).get("where", "unknown"))

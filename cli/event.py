@@ -1,0 +1,103 @@
+"""`postseal event`: what happened to a message, as somebody or something reports it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any, cast
+
+import typer
+
+from cli import naming
+from cli.exits import NO, OK, Stop
+from cli.opening import AcceptClock, open_log
+from cli.plain import moment
+from ledger import entry
+from ledger.errors import Blocked
+from ledger.event import ATTESTATIONS, GRADES, Clock, Source
+from ledger.log import Receipt, event_key
+from ledger.sequencer import Outcome
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_ATTESTED = "; ".join(f"{letter}: {meaning}" for letter, meaning in ATTESTATIONS.items())
+
+
+@app.command()
+def event(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id; see `postseal messages`.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="A word like delivery.delivered; see docs/format.md.")],
+    recipient: Annotated[str | None, typer.Option(metavar="r1|ADDRESS", help="Whom it is about, if known.")] = None,
+    file: Annotated[str | None, typer.Option(metavar="f1", help="Which file.")] = None,
+    occurred: Annotated[str | None, typer.Option(metavar="INSTANT", help="When it is said to have happened.")] = None,
+    clock: Annotated[
+        str | None, typer.Option(metavar="CLOCK", help="Whose clock said so: declared, observed, stated, attested.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(metavar="SOURCE", help="Who observed it: api, gateway, portal, webhook, report, import.")
+    ] = "api",
+    attestation: Annotated[str, typer.Option(metavar="A-E", help=f"Who vouches. {_ATTESTED}.")] = "E",
+    transfer: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of a download; a download.started without one gets one.")
+    ] = None,
+    seal: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A fact that may be personal, sealed: reply, ip, user_agent ..."),
+    ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A fact of its kind, in the clear: code, status, reason, method ..."),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="What its source calls it: the same key is recorded once.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    accept_clock: AcceptClock = False,
+) -> int:
+    """Record an event of a message. Its grade follows from its kind.
+
+    A download.started or link.confirmed that a block covers is refused, and the attempt recorded (exit status 1).
+    What a webhook, a report or an import tells of has happened: it is recorded all the same, and flagged late.
+    """
+    with open_log(accept_clock) as log:
+        facts = naming.typed(naming.pairs("--fact", fact))
+        facts |= {"file": file} if file else {}
+        if transfer or kind == "download.started":
+            facts["transfer"] = transfer or log.new_id()
+        number = None if recipient is None else naming.recipient_of(log, message, recipient)
+        draft = log.draft(
+            message,
+            number,
+            kind,
+            source=cast(Source, source),
+            attestation=attestation,
+            facts=facts,
+            sealed=naming.pairs("--seal", seal),
+            occurred=None if occurred is None else naming.instant(occurred),
+            clock=cast("Clock | None", clock),
+            key=None if key is None else event_key(f"cli:{source}", key),
+        )
+        try:
+            outcome = log.write(draft)
+        except Blocked as denied:
+            receipt = cast(Receipt, denied.receipt)
+            raise Stop(NO, f"denied: {denied}; the attempt is on record as entry {receipt.seq}") from None
+    sys.stdout.write(_as_json(outcome) if json_ else _as_text(outcome))
+    return OK
+
+
+def _as_json(outcome: Outcome) -> str:
+    recorded = outcome.recorded[0]
+    said = {"repeated": outcome.repeated, "seq": recorded.seq, "leaf_hash": recorded.leaf}
+    return json.dumps(said | {"entry": json.loads(recorded.data)}, ensure_ascii=False) + "\n"
+
+
+def _as_text(outcome: Outcome) -> str:
+    made = entry.decode(outcome.recorded[0].data)
+    facts: Any = made.facts
+    grade = f" ({facts.grade}, {GRADES[facts.grade]})"
+    when = "recorded before, " if outcome.repeated else ""
+    late = "\nIt fell on a blocked file: it is flagged late, and counts against a claim of no access." * (
+        getattr(facts, "late", None) is True
+    )
+    transfer = getattr(facts, "transfer", None)
+    more = f"\ntransfer {transfer}" if isinstance(transfer, str) else ""
+    return f"entry {made.seq}: {made.kind}{grade}, {when}at {moment(made.at)}{late}{more}\n"

@@ -1,0 +1,63 @@
+"""`postseal export`: evidence of a message, in one file that anyone can check offline."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import naming, paper
+from cli.exits import OK, USAGE, Stop
+from cli.opening import AcceptClock, open_log
+from cli.plain import octets, plural
+from ledger import evidence
+from ledger.document import Evidence
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def export(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id; see `postseal messages`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.json", help="Where to; never over a file.")],
+    recipient: Annotated[
+        str | None, typer.Option(metavar="r1|ADDRESS", help="Of this recipient alone; shows no other.")
+    ] = None,
+    non_access: Annotated[bool, typer.Option("--non-access", help="Claim that no access is recorded.")] = False,
+    file: Annotated[str | None, typer.Option(metavar="f1", help="With --non-access: to this file.")] = None,
+    accept_clock: AcceptClock = False,
+) -> int:
+    """Write evidence: the message's chains up to now, what is sealed on them, and the proof that they are in the log.
+
+    The export is itself recorded. What the evidence holds can no longer be erased from it, wherever it goes. A claim of
+    non-access needs besides an auditor's word that nothing is filed elsewhere: `postseal audit --sign KEY --into FILE`.
+    """
+    if output.exists():
+        raise Stop(USAGE, f"{output} is there already")
+    with open_log(accept_clock) as log:
+        number = None if recipient is None else naming.recipient_of(log, message, recipient)
+        kind = "non_access" if non_access else "history"
+        made = log.export(message, recipient=number, kind=kind, file=file)
+        vkey = log.ring.signer().vkey
+    size = write(output, made)
+    shown = sum(len(held.disclosures) for held in made.entries)
+    out = paper.console()
+    rows = [
+        ("written", f"{output}, {octets(size)}; it holds personal data"),
+        ("holds", f"{plural(len(made.entries), 'entry')}, {plural(shown, 'disclosure')}"),
+    ]
+    out.print(paper.pairs(rows))
+    out.print(f"\npostseal verify {shlex.quote(str(output))} --vkey {vkey}", soft_wrap=True)
+    return OK
+
+
+def write(path: Path, made: Evidence) -> int:
+    """A new file for its owner alone; its size."""
+    data = evidence.format(made)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "wb") as opened:
+        opened.write(data)
+    return len(data)

@@ -1,0 +1,117 @@
+"""`postseal keys`: the keys that sign, their rotation, the epochs of the data keys, and auditors' keys."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import auditor, paper
+from cli.exits import OK
+from cli.opening import AcceptClock, open_log, open_reading
+from cli.plain import moment
+from ledger import entry, event
+from ledger.act import Own
+from ledger.keys import LogKey
+from ledger.log import Log, request_key
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=False, help="Keys of the log.")
+
+
+@app.command("list")
+def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> int:
+    """List the keys that sign or signed, oldest first, and the current epoch of the data keys."""
+    reading = open_reading()
+    keys = reading.ring.keys
+    if json_:
+        for key in keys:
+            said = {"vkey": key.vkey, "state": key.state, "created": key.created}
+            sys.stdout.write(json.dumps(said | ({"retired": key.retired} if key.retired else {})) + "\n")
+        return OK
+    table = paper.table("state", "created (UTC)", "retired (UTC)", fixed=("state", "created (UTC)", "retired (UTC)"))
+    for key in keys:
+        table.add_row(key.state, _when(key.created), _when(key.retired) if key.retired else "")
+    out = paper.console()
+    out.print(table)
+    for key in keys:
+        # On a line of its own, unbroken: it is there to be copied.
+        out.print(f"\n{key.state}\n{key.vkey}", soft_wrap=True)
+    out.print(f"\nepoch of the data keys: {reading.ring.epoch}")
+    return OK
+
+
+@app.command()
+def rotate(accept_clock: AcceptClock = False) -> int:
+    """Sign with a new key from now on, endorsed by the old one, whose secret is then deleted for good.
+
+    Interrupted, it is finished by running it again; only when nothing is left to finish a new key is made.
+    """
+    with open_log(accept_clock) as log:
+        finished = _retire(log)
+        pending = [key for key in log.ring.keys if key.state == "next"]
+        if finished and not pending:
+            sys.stdout.write("finished the rotation that was interrupted; run it again for a new key\n")
+            return OK
+        # Each step is durable before the next, and each may be repeated: see KeyRing.begin_rotation. Nobody would
+        # believe a key whose introduction is not in the log; and once it is, the ring must not forget it.
+        key = log.ring.begin_rotation(_now())
+        _introduce(log, key)
+        log.ring.finish_rotation(key.vkey, _now())
+        _retire(log)
+    sys.stdout.write(f"{key.vkey}\nsigns from now on; print a new trust file with `postseal trust`\n")
+    return OK
+
+
+def _introduce(log: Log, key: LogKey) -> None:
+    endorsement = (key.endorsement or b"").decode()
+    _once(log, "key.introduced", event.KeyIntroduced(vkey=key.vkey, endorsement=endorsement), key.vkey)
+
+
+def _retire(log: Log) -> bool:
+    """Record each key that the ring has retired and the log has not; whether there was one."""
+    said = [entry.decode(log.reader.entry(seq) or b"") for seq in log.reader.log_chain().keys]
+    recorded = {facts.vkey for facts in (one.facts for one in said) if isinstance(facts, event.KeyRetired)}
+    left = [key.vkey for key in log.ring.keys if key.state == "retired" and key.vkey not in recorded]
+    for vkey in left:
+        _once(log, "key.retired", event.KeyRetired(vkey=vkey), vkey)
+    return bool(left)
+
+
+def _once(log: Log, kind: str, facts: event.Facts, vkey: str) -> None:
+    """Under a key of its own: two who rotate at the same time write it once."""
+    log.write(Own(kind, facts), request_key(kind, vkey), sha256(vkey.encode()).digest())
+
+
+@app.command()
+def epoch(accept_clock: AcceptClock = False) -> int:
+    """Begin a new epoch: data keys made from now on are wrapped under its key. Earlier ones stay readable."""
+    with open_log(accept_clock) as log:
+        number = log.ring.new_epoch(_now())
+    sys.stdout.write(f"epoch {number} has begun; back up the key ring\n")
+    return OK
+
+
+@app.command("auditor")
+def auditor_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes, mode 0600.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="The auditor's name: a URL without its scheme.")],
+) -> int:
+    """Make an auditor's key, and print its verifier key, which goes into trust files.
+
+    It belongs on the auditor's own machine: in the hands of the log's operator it proves nothing more than his word.
+    """
+    sys.stdout.write(auditor.create(file, name).vkey + "\n")
+    return OK
+
+
+def _when(at: str) -> str:
+    return moment(at).replace("T", " ")
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

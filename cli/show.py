@@ -1,0 +1,130 @@
+"""`postseal show`: one message at a glance, and its whole history."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli import history, paper
+from cli.exits import OK
+from cli.history import Line
+from cli.opening import open_reading
+from cli.plain import clean, moment, octets
+from ledger.disclosure import parse
+from ledger.reading import Reading
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+ERASED = "(erased)"
+
+
+@app.command()
+def show(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id; see `postseal messages`.")],
+    json_: Annotated[
+        bool, typer.Option("--json", help="One JSON object for each entry, disclosures included.")
+    ] = False,
+) -> int:
+    """Show a message: what it is, what is known of each recipient, and every entry of its history.
+
+    All times are UTC and those of the record: when the ledger recorded something, not when it happened.
+    """
+    reading = open_reading()
+    if json_:
+        for line in history.lines(reading, message):
+            sys.stdout.write(json.dumps(_as_json(reading, line), ensure_ascii=False) + "\n")
+    else:
+        page(paper.console(), reading, message)
+    return OK
+
+
+def page(out: Console, reading: Reading, message: str) -> None:
+    """The message for a person."""
+    found = history.lines(reading, message)
+    known = reading.disclosed(message)
+    facts: Any = found[0].entry.facts
+    raw = known.get("raw", {})
+    out.print(
+        paper.pairs(
+            [
+                ("message", message),
+                ("subject", str(known.get("subject", "(none, or erased)"))),
+                ("from", str(known.get("from", ERASED))),
+                ("recorded", f"{moment(found[0].entry.at)}, entry {found[0].entry.seq}"),
+                ("envelope", f"{facts.envelope}, sender {known.get('mail_from', ERASED) or '<>'}"),
+                ("sha256", f"{raw['sha256']}, {octets(raw['size'])}" if raw else ERASED),
+            ]
+            + ([("unparsed", f"{known['unparsed']}: known by its hash alone")] if "unparsed" in known else [])
+        )
+    )
+    out.print()
+    out.print(_recipients(known, facts.recipients, found))
+    if facts.files:
+        out.print()
+        out.print(_files(known, facts.files))
+    out.print()
+    out.print(_history(found))
+
+
+def _recipients(known: dict[str, Any], count: int, found: Sequence[Line]) -> Table:
+    table = paper.table("", "recipient", *history.QUESTIONS, "blocked now")
+    for number in range(1, count + 1):
+        who = known.get(f"r{number}")
+        answers = history.answers(found, f"r{number}")
+        cells: list[Text | str] = []
+        for question in history.QUESTIONS:
+            at, machine = answers.get(question, ("", False))
+            cells.append(_cell(at, machine, found[0].entry.at))
+        name = f"{who['address']} ({who['role']})" if who else ERASED
+        table.add_row(f"r{number}", paper.text(name), *cells, history.blocked(found, f"r{number}"))
+    return table
+
+
+def _cell(at: str, machine: bool, start: str) -> Text:
+    if not at:
+        return Text("-", style="dim")
+    if machine:
+        return Text("machine only", style="yellow")
+    # The day only where it is another one than the message's.
+    return Text(at[11:19] + "Z" if at[:10] == start[:10] else moment(at).replace("T", " "), style="green")
+
+
+def _files(known: dict[str, Any], count: int) -> Table:
+    table = paper.table("", "file", "type", "size", "travelled", right=("size",))
+    for number in range(1, count + 1):
+        file = known.get(f"f{number}")
+        if file is None:
+            table.add_row(f"f{number}", ERASED)
+            continue
+        where = "behind a link" if file["where"] == "hosted" else "inside the mail"
+        name = paper.text(str(file.get("name", "(no name)")))
+        table.add_row(f"f{number}", name, paper.text(file["media_type"]), octets(file["size"]), where)
+    return table
+
+
+def _history(found: Sequence[Line]) -> Table:
+    table = paper.table(
+        "entry", "recorded (UTC)", "on", "kind", "", "what it says", right=("entry",), fixed=("recorded (UTC)", "on")
+    )
+    for line in found:
+        says = Text(clean(line.says))
+        if line.more:
+            more = "; ".join(f"{name}: {value}" for name, value in line.more)
+            says.append_text(Text((" - " if line.says else "") + clean(more), style="dim"))
+        at = moment(line.entry.at).replace("T", " ")
+        table.add_row(str(line.entry.seq), at, line.on.replace("message", "mail"), line.entry.kind, line.grade, says)
+    return table
+
+
+def _as_json(reading: Reading, line: Line) -> dict[str, Any]:
+    found = reading.reader.entry(line.entry.seq) or b"{}"
+    sealed = reading.disclosures([line.entry.seq]).get(line.entry.seq, ())
+    opened = {one.name: one.value for one in map(parse, sealed)}
+    return {"on": line.on, "says": line.says, "entry": json.loads(found), "disclosed": opened}
