@@ -1,4 +1,5 @@
-"""What ``make bench`` runs: how fast the ledger is with everything on, and how the same work goes with others' tools.
+"""What `make bench` runs: how fast the ledger is on this machine, beside others and beside the limit.
 
-Not part of the distribution. It may import packages (pymerkle is GPL) that nothing distributed may import.
+Figures are medians over windows of one run, with the slowest and fastest window; rates are of wall-clock time on a disk
+that is synced. What is left out is said beside the figure.
 """

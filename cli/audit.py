@@ -88,7 +88,7 @@ def audit(
     signer = None if sign is None else auditor.load(sign)
     here = settings.from_environment()
     reader = find_reader(here)
-    done = run(here, reader, vkey or [], processes)
+    done = replay_log(here, reader, vkey or [], processes)
     if signer is not None:
         if done.status == NO:
             sys.stderr.write("postseal: nothing was signed: the audit failed\n")
@@ -110,7 +110,7 @@ def audit(
     return done.status
 
 
-def run(here: Settings, reader: Reader, vkeys: list[str], processes: int) -> Audited:
+def replay_log(here: Settings, reader: Reader, vkeys: list[str], processes: int) -> Audited:
     """The audit, with progress on a terminal."""
     try:
         for one in vkeys:

@@ -24,9 +24,8 @@ def create(path: Path, name: str) -> Signer:
     signer = Signer(name, seed)
     line = f"{_PREFIX}{name}+{signer.key_id.hex()}+{note.encode_base64(_ED25519 + seed)}\n"
     try:
-        with durable.locked(path):
-            durable.create(path, line.encode())
-        durable.beside(path, ".lock").unlink()
+        # Without the lock of `durable.locked`, whose file would lie beside: a second maker is refused either way.
+        durable.create(path, line.encode())
     except FileExistsError:
         raise SecretError(f"{path} is there already; a key is never replaced in place") from None
     except OSError as error:

@@ -19,15 +19,11 @@ from ledger.sequencer import Outcome
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 IN_TIME = {
-    "yes": ("in time", "green", "no access to it was recorded before the block"),
-    "no": ("too late", "red", "it had been handed over, at least in part, before the block"),
-    "unknown": ("not known", "yellow", "someone who cannot be told apart had access before the block"),
+    "yes": ("in time", "green", "no access to it was recorded before"),
+    "no": ("too late", "red", "it had been handed over before, at least in part"),
+    "unknown": ("not known", "yellow", "someone who cannot be told apart had access before"),
 }
-INSIDE = (
-    "cannot be blocked",
-    "red",
-    "it travelled inside the mail; the block covers nothing that is already delivered",
-)
+INSIDE = ("out of reach", "red", "it travelled inside the mail, where no block reaches it")
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from cli import naming, paper
 from cli.exits import OK, USAGE, Stop
 from cli.opening import AcceptClock, open_log
 from cli.plain import octets, plural
-from ledger import evidence
+from ledger import durable, evidence
 from ledger.document import Evidence
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -55,9 +54,7 @@ def export(
 
 
 def write(path: Path, made: Evidence) -> int:
-    """A new file for its owner alone; its size."""
+    """A new file for its owner alone, durable; its size."""
     data = evidence.format(made)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as opened:
-        opened.write(data)
+    durable.create(path, data)
     return len(data)

@@ -6,7 +6,7 @@ The words claim no more than the entries show: nothing here says that somebody r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -33,11 +33,11 @@ SAYS: Final = {
     "recipient.identified": "the recipient was identified",
     "recipient.acknowledged": "receipt was declared",
     "recipient.refused": "receipt was refused",
-    "relay.accepted": "a server on the way took it over",
+    "relay.accepted": "the next server took it over",
     "relay.deferred": "the next server asked to try again later",
     "relay.failed": "it could not be handed to the next server",
     "delivery.delivered": "delivery was stated",
-    "delivery.relayed": "it was stated to be handed on to another system",
+    "delivery.relayed": "handing on to another system was stated",
     "delivery.bounced": "it came back as undeliverable",
     "delivery.expired": "delivery was given up",
     "delivery.complained": "a complaint was stated",
@@ -81,7 +81,7 @@ _QUIET: Final = frozenset(
 )
 """Facts that stand elsewhere on the page, or say nothing to a person."""
 _IDS: Final = frozenset({"block", "transfer"})
-"""In full on the message's chain only, where who lifts a block looks for it."""
+"""Told apart by their ends; a block's whole id is in the list of blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,12 @@ def lines(reading: Reading, message: str) -> list[Line]:
     found = [(on, entry.decode(data)) for on, chain in chains for _, data in reading.reader.chain_entries(chain)]
     found.sort(key=lambda one: one[1].seq)
     sealed = reading.disclosures([one.seq for _, one in found])
-    return [Line(one, on, _says(one), _more(one, on, sealed.get(one.seq, ()))) for on, one in found]
+    return [line(one, on, sealed.get(one.seq, ())) for on, one in found]
+
+
+def line(made: Entry, on: str, sealed: Iterable[str] = ()) -> Line:
+    """One entry in words."""
+    return Line(made, on, _says(made), _more(made, sealed))
 
 
 def _says(made: Entry) -> str:
@@ -125,7 +130,7 @@ def _says(made: Entry) -> str:
     return said
 
 
-def _more(made: Entry, on: str, sealed: Iterable[str]) -> list[tuple[str, str]]:
+def _more(made: Entry, sealed: Iterable[str]) -> list[tuple[str, str]]:
     facts: Any = made.facts
     found = []
     if made.occurred is not UNSET:
@@ -135,7 +140,7 @@ def _more(made: Entry, on: str, sealed: Iterable[str]) -> list[tuple[str, str]]:
     for name in facts.__struct_fields__:
         value = getattr(facts, name)
         if name not in _QUIET and value is not UNSET:
-            found.append((name, str(value) if name not in _IDS or on == "message" else f"...{str(value)[-8:]}"))
+            found.append((name, f"...{str(value)[-8:]}" if name in _IDS else str(value)))
     # The first entries' facts are the page's head.
     if made.kind.split(".")[0] not in ("message", "recipient") or made.kind == "message.opened":
         for one in sorted((parse(text) for text in sealed), key=lambda d: d.name):
@@ -158,6 +163,14 @@ def answers(history: Sequence[Line], recipient: str) -> dict[str, tuple[str, boo
     return found
 
 
+def lost(history: Sequence[Line], recipient: str) -> str:
+    """``bounced`` or ``expired`` where that was recorded; empty otherwise."""
+    for word in ("bounced", "expired"):
+        if _of(history, recipient, f"delivery.{word}"):
+            return word
+    return ""
+
+
 def _of(history: Sequence[Line], recipient: str, kind: str) -> list[Line]:
     return [line for line in history if line.on == recipient and line.entry.kind == kind]
 
@@ -172,21 +185,27 @@ def _agents(history: Sequence[Line]) -> Mapping[int, str]:
     return agents
 
 
-def blocked(history: Sequence[Line], recipient: str) -> str:
-    """What is blocked for a recipient now, and what was refused meanwhile."""
-    files: dict[str, set[str]] = {}
-    denied = 0
-    for line in history:
-        facts: Any = line.entry.facts
-        if line.on != recipient:
-            continue
-        if line.entry.kind == "block.applied":
-            files[facts.block] = set(facts.files)
-        elif line.entry.kind == "block.applied.continued":
-            files[next(reversed(files))] |= set(facts.files)
-        elif line.entry.kind == "block.lifted":
-            files.pop(facts.block, None)
-        elif line.entry.kind == "access.denied":
-            denied += 1
-    now = sorted(set().union(*files.values()), key=lambda f: int(f[1:])) if files else []
-    return ", ".join(now) + (f" ({denied} denied)" if denied else "")
+@dataclass(slots=True)
+class Block:
+    """One block of a message: since when, until when (empty while it is in force), and its files by recipient."""
+
+    id: str
+    since: Entry
+    lifted: str = ""
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+
+def blocks(history: Sequence[Line]) -> list[Block]:
+    """Every block, in the order in which they were made."""
+    found: dict[str, Block] = {}
+    latest = ""
+    for said in history:
+        facts: Any = said.entry.facts
+        if said.entry.kind == "block.applied":
+            latest = facts.block
+            found.setdefault(latest, Block(latest, said.entry))
+        if said.entry.kind.startswith("block.applied") and said.on != "message":
+            found[latest].files.setdefault(said.on, []).extend(facts.files)
+        elif said.entry.kind == "block.lifted":
+            found[facts.block].lifted = said.entry.at
+    return list(found.values())

@@ -24,7 +24,7 @@ VERSION: Final = "0.1.0"
 
 
 class Command(NamedTuple):
-    """``module`` has ``app``, a `typer.Typer`; ``summary`` is its line in the list."""
+    """``module`` has ``app``, a `typer.Typer`, or ``run``, a function; ``summary`` is its line in the list."""
 
     module: str
     summary: str
@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read has what he wanted. Python would complain once more while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except SystemExit as end:  # a parser that has printed its help
+        return int(end.code or exits.OK)
     except KeyboardInterrupt:
         return _say(exits.INTERRUPTED, "interrupted")
     except Exception as error:
@@ -81,8 +83,10 @@ def _dispatch(given: list[str]) -> int:
     if command is None:
         kind = "option" if name.startswith("-") else "command"
         raise Stop(exits.USAGE, f"there is no {kind} {name[:40]!r}; `postseal --help` lists them")
-    app = importlib.import_module(command.module).app
-    return _run(app, f"postseal {name}", given[1:])
+    module = importlib.import_module(command.module)
+    if hasattr(module, "run"):
+        return int(module.run(given[1:]))
+    return _run(module.app, f"postseal {name}", given[1:])
 
 
 def _run(app: Any, name: str, arguments: list[str]) -> int:

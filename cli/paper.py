@@ -33,7 +33,7 @@ def text(value: str, style: str = "") -> Text:
 
 def table(*columns: str, right: Sequence[str] = (), fixed: Sequence[str] = ()) -> Table:
     """A table with these heads. ``right``: numbers; ``fixed``: columns that are never broken."""
-    made = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 1))
+    made = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         made.add_column(
             column,
@@ -65,6 +65,8 @@ def progress(what: str) -> Progress:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        # Answers go to standard output while the bar runs; rich would send them to where the bar is.
+        redirect_stdout=False,
         disable=not err.is_terminal,
         expand=True,
     )

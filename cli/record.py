@@ -56,6 +56,7 @@ class Said:
     """What became of everything so far."""
 
     json: bool
+    quiet: bool
     out: Console
     err: Console
     recorded: int = 0
@@ -72,7 +73,7 @@ class Said:
         if self.json:
             self._line({"path": label, "refused": reason})
         else:
-            self.err.print(paper.text(f"refused  {label}: {reason}", "red"))
+            self.err.print(paper.text(f"refused  {label}: {reason}", "red"), soft_wrap=True)
 
     def tell(self, item: Item, outcome: Outcome) -> None:
         first = outcome.recorded[0]
@@ -85,9 +86,11 @@ class Said:
         if self.json:
             self._line(_as_json(item, message, outcome))
             return
+        if self.quiet:
+            sys.stdout.write(f"{message}\n")
         if item.print.reason is not None:
             reason = f"unparsed {item.label}: {item.print.reason}; recorded by its hash alone"
-            self.err.print(paper.text(reason, "yellow"))
+            self.err.print(paper.text(reason, "yellow"), soft_wrap=True)
         if len(self.listed) <= LISTED:
             what = f"{plural(len(item.openings), 'recipient')}, {plural(len(item.print.files), 'file')}"
             self.listed.append((message, "before" if outcome.repeated else "now", what, item.label))
@@ -97,7 +100,7 @@ class Said:
 
     def conclude(self) -> None:
         """The list, if it is short, and the sums."""
-        if self.json:
+        if self.json or self.quiet:
             return
         if 0 < len(self.listed) <= LISTED:
             table = paper.table("message", "recorded", "with", "from", fixed=("message",))
@@ -145,7 +148,7 @@ def _as_json(item: Item, message: str, outcome: Outcome) -> dict[str, Any]:
 def record(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help=".eml, mbox, Maildir, directories of them; - is one message."),
+        typer.Argument(metavar="PATH", help=".eml, mbox, Maildir, directories of them; - is one message."),
     ],
     from_: Annotated[
         str | None, typer.Option("--from", metavar="ADDRESS", help="Envelope sender, as on the wire.")
@@ -160,6 +163,7 @@ def record(
     ] = None,
     quoting: Annotated[str, typer.Option(metavar="rd|o|none", help="How mbox files quote From lines.")] = "rd",
     json_: Annotated[bool, typer.Option("--json", help="One JSON object a line for each message.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the messages' ids, one a line.")] = False,
     accept_clock: AcceptClock = False,
 ) -> int:
     """Record messages: their hashes and those of their parts; the content itself is not kept.
@@ -178,7 +182,7 @@ def record(
     found = list(sources.find(paths))
     total = sum(one.size for one in found if isinstance(one, sources.Source))
     with open_log(accept_clock) as log, paper.progress("recording") as bar:
-        said = Said(json_, out, bar.console if bar.console.is_terminal else err)
+        said = Said(json_, quiet, out, bar.console if bar.console.is_terminal else err)
         task = bar.add_task("", total=total or None, said="")
         run = Run(log, said, given, tuple(hosted or ()), bar, task)
 

@@ -18,6 +18,7 @@ from cli.history import Line
 from cli.opening import open_reading
 from cli.plain import clean, moment, octets
 from ledger.disclosure import parse
+from ledger.event import ATTESTATIONS
 from ledger.reading import Reading
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -59,31 +60,46 @@ def page(out: Console, reading: Reading, message: str) -> None:
                 ("from", str(known.get("from", ERASED))),
                 ("recorded", f"{moment(found[0].entry.at)}, entry {found[0].entry.seq}"),
                 ("envelope", f"{facts.envelope}, sender {known.get('mail_from', ERASED) or '<>'}"),
-                ("sha256", f"{raw['sha256']}, {octets(raw['size'])}" if raw else ERASED),
+                ("sha256", raw["sha256"] if raw else ERASED),
+                ("size", f"{raw['size']:,} octets" if raw else ERASED),
             ]
             + ([("unparsed", f"{known['unparsed']}: known by its hash alone")] if "unparsed" in known else [])
         )
     )
     out.print()
-    out.print(_recipients(known, facts.recipients, found))
+    out.print(_recipients(known, facts.recipients))
+    out.print()
+    out.print(_answers(found, facts.recipients))
+    for made in history.blocks(found):
+        out.print()
+        out.print(_block(made))
     if facts.files:
         out.print()
         out.print(_files(known, facts.files))
     out.print()
     out.print(_history(found))
+    vouched = "; ".join(f"{letter} {meaning}" for letter, meaning in ATTESTATIONS.items())
+    out.print(f"\nvouched: {vouched}", style="dim")
 
 
-def _recipients(known: dict[str, Any], count: int, found: Sequence[Line]) -> Table:
-    table = paper.table("", "recipient", *history.QUESTIONS, "blocked now")
+def _recipients(known: dict[str, Any], count: int) -> Table:
+    table = paper.table("", "recipient", "role")
     for number in range(1, count + 1):
-        who = known.get(f"r{number}")
+        who = known.get(f"r{number}", {})
+        table.add_row(f"r{number}", paper.text(who.get("address", ERASED)), who.get("role", ""))
+    return table
+
+
+def _answers(found: Sequence[Line], count: int) -> Table:
+    """When each of the five was first recorded; a machine answers none of them."""
+    table = paper.table("first recorded", *history.QUESTIONS)
+    for number in range(1, count + 1):
         answers = history.answers(found, f"r{number}")
-        cells: list[Text | str] = []
-        for question in history.QUESTIONS:
-            at, machine = answers.get(question, ("", False))
-            cells.append(_cell(at, machine, found[0].entry.at))
-        name = f"{who['address']} ({who['role']})" if who else ERASED
-        table.add_row(f"r{number}", paper.text(name), *cells, history.blocked(found, f"r{number}"))
+        lost = history.lost(found, f"r{number}")
+        cells = [_cell(*answers.get(question, ("", False)), found[0].entry.at) for question in history.QUESTIONS]
+        if lost and "received" not in answers:
+            cells[1] = Text(lost, style="red")
+        table.add_row(f"r{number}", *cells)
     return table
 
 
@@ -94,6 +110,12 @@ def _cell(at: str, machine: bool, start: str) -> Text:
         return Text("machine only", style="yellow")
     # The day only where it is another one than the message's.
     return Text(at[11:19] + "Z" if at[:10] == start[:10] else moment(at).replace("T", " "), style="green")
+
+
+def _block(made: history.Block) -> Text:
+    state = f"lifted {moment(made.lifted)}" if made.lifted else "in force"
+    pairs = "; ".join(f"{', '.join(files)} for {recipient}" for recipient, files in made.files.items())
+    return Text(f"block {made.id}\n{pairs}; since {moment(made.since.at)}, {state}")
 
 
 def _files(known: dict[str, Any], count: int) -> Table:
@@ -110,16 +132,19 @@ def _files(known: dict[str, Any], count: int) -> Table:
 
 
 def _history(found: Sequence[Line]) -> Table:
-    table = paper.table(
-        "entry", "recorded (UTC)", "on", "kind", "", "what it says", right=("entry",), fixed=("recorded (UTC)", "on")
-    )
+    table = paper.table("entry", "UTC", "on", "kind", "", "what it says", right=("entry",), fixed=("UTC", "on"))
+    day = ""
     for line in found:
-        says = Text(clean(line.says))
+        says = Text(clean(line.says), style="yellow" if "machine" in line.says else "")
         if line.more:
-            more = "; ".join(f"{name}: {value}" for name, value in line.more)
-            says.append_text(Text((" - " if line.says else "") + clean(more), style="dim"))
-        at = moment(line.entry.at).replace("T", " ")
-        table.add_row(str(line.entry.seq), at, line.on.replace("message", "mail"), line.entry.kind, line.grade, says)
+            more = "; ".join(f"{name} {value}" for name, value in line.more)
+            says.append((" - " if line.says else "") + clean(more), style="dim")
+        # The day stands where it begins.
+        at = line.entry.at
+        when = at[11:19] + "Z" if at[:10] == day else f"{at[:10]}\n{at[11:19]}Z"
+        day = at[:10]
+        on = "mail" if line.on == "message" else line.on
+        table.add_row(str(line.entry.seq), when, on, line.entry.kind, line.grade, says)
     return table
 
 

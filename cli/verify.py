@@ -6,14 +6,14 @@ it where there is none of our systems.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Annotated, Final
-
-import typer
+from typing import Final, NoReturn
 
 from cli import plain
 from cli.exits import NO, OK, UNKNOWN, USAGE, Stop
@@ -44,29 +44,41 @@ _STATUS: Final = {"valid": OK, "invalid": NO, "unknown": UNKNOWN}
 _WEIGHT: Final = (NO, USAGE, UNKNOWN, OK)
 """Of several files the worst counts."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+class _Parser(argparse.ArgumentParser):
+    """Typer would load as much again as the check itself; this is the one command that has to be light."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Stop(USAGE, f"{message}. Try `postseal verify --help`.")
 
 
-@app.command()
-def verify(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Evidence, as `postseal export` wrote it.")],
-    trust: Annotated[
-        Path | None, typer.Option(metavar="TRUST.json", help="Whom you believe; see `postseal trust`.")
-    ] = None,
-    vkey: Annotated[
-        list[str] | None, typer.Option(metavar="VKEY", help="Instead of --trust: the log's verifier key.")
-    ] = None,
-    content: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The mail or the file itself: is this evidence of it?")
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object for each file.")] = False,
-) -> int:
-    """Check evidence offline, from its own bytes and your word whom you trust.
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="postseal verify",
+        description="Check evidence offline, from its own bytes and your word whom you trust.",
+        epilog="Exit status: 0 valid, 1 invalid, 3 unknown (nothing failed, but something needed was not checked), "
+        "2 if a file is no evidence or cannot be read. Of several files the worst counts: 1, 2, 3, 0.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="evidence, as `postseal export` wrote it")
+    parser.add_argument("--trust", metavar="TRUST.json", type=Path, help="whom you believe; see `postseal trust`")
+    parser.add_argument("--vkey", action="append", default=[], help="instead of --trust: the log's verifier key")
+    parser.add_argument(
+        "--content", metavar="FILE", type=Path, help="the mail or the file itself: is this evidence of it?"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object for each file")
+    return parser
 
-    Exit status: 0 valid, 1 invalid, 3 unknown (nothing failed, but something needed could not be checked), 2 if a file
-    is no evidence or cannot be read. Of several files the worst counts: 1, 2, 3, 0.
-    """
-    policy = read_trust(trust, vkey or [])
+
+def run(arguments: Sequence[str]) -> int:
+    """The command."""
+    said = _parser().parse_args(arguments)
+    return verify(said.files, said.trust, said.vkey, said.content, said.json)
+
+
+def verify(files: Sequence[Path], trust: Path | None, vkeys: list[str], content: Path | None, as_json: bool) -> int:
+    """Judge each file and say so; the exit status of the worst."""
+    policy = read_trust(trust, vkeys)
     octets = None if content is None else _read(content)
     statuses = []
     for file in files:
@@ -76,14 +88,14 @@ def verify(
                 raise Stop(USAGE, f"{file} is not Postseal evidence")
         except Stop as stop:
             statuses.append(USAGE)
-            if json_:
+            if as_json:
                 _print(json.dumps({"file": str(file), "problem": str(stop)}))
             else:
                 sys.stderr.write(f"postseal: {plain.clean(str(stop))}\n")
             continue
         verdict = evidence.check(data, policy, octets)
         statuses.append(_STATUS[verdict.verdict])
-        _print(_as_json(file, verdict) if json_ else _as_text(file, data, verdict))
+        _print(_as_json(file, verdict) if as_json else _as_text(file, data, verdict))
     return min(statuses, key=_WEIGHT.index)
 
 

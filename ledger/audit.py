@@ -43,8 +43,8 @@ class Reader(Protocol):
     def rows(self, part: int, parts: int, size: int) -> Iterable[Sequence[Row]]:
         """The rows with ``seq`` < ``size`` and ``root % parts == part``, ascending by ``seq``, some thousand at a time.
 
-        A row is (seq, root, chain number, n, leaf hash, entry bytes). ``root`` is the number of the chain of the message
-        that the entry belongs to; 0 is the number of the log's own chain.
+        A row is (seq, root, chain number, n, leaf hash, entry bytes). ``root`` is the number of the chain of the
+        message that the entry belongs to; 0 is the number of the log's own chain.
         """
 
     def tile(self, level: int, index: int) -> bytes | None:

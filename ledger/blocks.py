@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from ledger.merkle import HASH_SIZE, Frontier
-from ledger.replay import Summary
+from ledger.replay import NO_TIME, Summary
 from ledger.rules import Finding, Findings
 from ledger.tiles import FULL
 
@@ -112,11 +112,11 @@ def _check_times(task: Task, found: Findings) -> tuple[bytes, bytes]:
     """Times never go back within the block; the first and the last."""
     runs = []
     for piece in task.pieces:
-        ends = [*piece.turns[1:], task.first + task.width]
+        ends = [*piece.turns, task.first + task.width][1:]
         for at, turn, end in zip(cut(piece.times, _TIME), piece.turns, ends, strict=True):
             # From its turn to the part's last entry before the next; none where that lies before the block.
             low, high = bisect_left(piece.seqs, turn), bisect_left(piece.seqs, end)
-            if low < high:
+            if low < high and at != NO_TIME:
                 runs.append((at, piece.seqs[low], piece.seqs[high - 1]))
     if not runs:
         return b"", b""
@@ -139,7 +139,7 @@ def _find_times(task: Task, found: Findings) -> tuple[bytes, bytes]:
         ats = cut(piece.times, _TIME)
         for seq in piece.seqs:
             place = bisect_right(piece.turns, seq) - 1
-            if place >= 0:
+            if place >= 0 and ats[place] != NO_TIME:
                 known[seq] = ats[place]
     seqs = sorted(known)
     for before, seq in pairwise(seqs):

@@ -18,7 +18,7 @@ from ledger.event import KINDS, MAX_ITEMS, ordinal
 from ledger.journal import Closing, check_input, words
 from ledger.policy import Block, decide
 from ledger.rules import BrokenError
-from ledger.scan import Line, Ordinals
+from ledger.scan import Line, Ordinals, parse_hash
 
 UNKNOWN: Final = "unknown"
 """Type of a chain whose opening was wrong: its links are still followed, its entries no longer judged."""
@@ -91,6 +91,7 @@ class Dossier:
         """The rules of a kind beyond its schema, if it has any."""
         own: dict[str, Handler] = {
             "message.recorded": self._message_recorded,
+            "message.refused": self._message_refused,
             "recipient.added": self._recipient_added,
             "message.recorded.continued": self._continued,
             "recipient.added.continued": self._continued,
@@ -116,6 +117,8 @@ class Dossier:
     # Messages and recipients
 
     def _message_recorded(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
+        if line.n:
+            raise BrokenError("chain.opening", "an opening entry on a chain that is open")
         chain.files = facts.files
         chain.recipients = facts.recipients
         if line.act is UNSET or self._recording is not None:
@@ -125,9 +128,15 @@ class Dossier:
         if len(line.sealed) == MAX_ITEMS:
             chain.more = line.kind, 0, 0, line.act, ""
 
+    def _message_refused(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
+        if line.n:
+            raise BrokenError("chain.opening", "an opening entry on a chain that is open")
+
     def _recipient_added(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
+        if line.n:
+            raise BrokenError("chain.opening", "an opening entry on a chain that is open")
         message = self._recording
-        number = ordinal(facts.recipient)
+        number = self._recipient(facts.recipient)
         if message is None or message.id != facts.message or not self._missing >> number & 1:
             chain.type = UNKNOWN
             raise BrokenError("recipient", "not a recipient, or one added before, of a message recorded by this act")
@@ -146,7 +155,7 @@ class Dossier:
 
     def _add_tokens(self, seq: int, tokens: Sequence[str]) -> None:
         for token in tokens:
-            self.tokens.extend(bytes.fromhex(token))
+            self.tokens.extend(parse_hash(token))
             self.token_seqs.append(seq)
 
     def _continued(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
@@ -173,8 +182,11 @@ class Dossier:
         file = facts.file
         if file is not UNSET and self._file(file) > chain.files:
             raise BrokenError("file", "the message has no such file")
-        if facts.candidates is not UNSET and max(map(self._recipient, facts.candidates)) > chain.recipients:
-            raise BrokenError("recipient", "a candidate is not a recipient of the message")
+        if facts.candidates is not UNSET:
+            if chain.type == "recipient":
+                raise BrokenError("attribution", "candidates on the chain of one recipient")
+            if max(map(self._recipient, facts.candidates)) > chain.recipients:
+                raise BrokenError("recipient", "a candidate is not a recipient of the message")
         if facts.token is not UNSET and facts.token not in chain.tokens:
             raise BrokenError("token", "this link token does not open this chain")
         if facts.input is not UNSET:
@@ -183,7 +195,7 @@ class Dossier:
             decision = decide(line.kind, line.source, None if file is UNSET else file, chain.blocks.values())
             if decision.denied is not None:
                 raise BrokenError("block.access", f"{line.kind} of a blocked file")
-            if decision.late != (facts.late is True):
+            if facts.late is not (True if decision.late else UNSET):
                 raise BrokenError("block.late", f"late is {'missing' if decision.late else 'wrong'} here")
         elif facts.late is not UNSET:
             raise BrokenError("block.late", "late is wrong here")
@@ -346,7 +358,7 @@ def _members(chains: Sequence[Chain], rule: str) -> tuple[Chain, list[Chain]]:
     recipients = [chain for chain in chains if chain.type == "recipient"]
     if len(messages) != 1 or any(chain.message is not messages[0] for chain in recipients):
         raise BrokenError(rule, "the act is not of one message and recipients of it")
-    if len({chain.number for chain in recipients}) != len(recipients):
+    if len({chain.id for chain in recipients}) != len(recipients):
         raise BrokenError(rule, "the act stands twice on a chain")
     return messages[0], recipients
 

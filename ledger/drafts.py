@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from msgspec import UNSET, UnsetType
 
@@ -27,6 +27,8 @@ from ledger.plan import Sealed
 SHARED = ":shared"
 """Ends the subject of what names several people: their own erasures each destroy it."""
 
+_SOURCES: Final = frozenset(get_args(event.Source))
+_CLOCKS: Final = frozenset(get_args(event.Clock))
 _HASH: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 
 
@@ -68,6 +70,7 @@ def recording(
 ) -> tuple[Recording, list[Opening]]:
     """A message with its recipients. ``roles`` go with ``sent.rcpt_to``; ``tokens`` are hex hashes of link tokens by
     recipient number; ``hosted`` the files (``f1`` ...) that travelled behind a link; ``actor`` (subject, name)."""
+    check_source(source)
     for token in (token for some in (tokens or {}).values() for token in some):
         if not _HASH(token):
             raise InvalidRequest("a link token is given as the hex of its SHA-256")
@@ -172,6 +175,7 @@ def tracking(
     What is sealed is protected by the recipient's data key, or the message's; ``key`` (16 bytes) identifies the event at
     its source.
     """
+    check_source(source)
     number = 0 if recipient is None else number_of(recipient)
     made = _tracking_facts(kind, number, attestation, facts) if facts else _plain_facts(kind, number > 0, attestation)
     when, whose = _instant(occurred, clock)
@@ -195,6 +199,12 @@ def _tracking_facts(kind: str, number: int, attestation: str, facts: Mapping[str
 def _plain_facts(kind: str, on_recipient: bool, attestation: str) -> event.Facts:
     # They say the same each time, and nothing can change them.
     return _tracking_facts(kind, on_recipient, attestation, {})
+
+
+def check_source(source: str) -> None:
+    """InvalidRequest unless it is one of the classes of observers: a type checker does not see what a caller was told."""
+    if source not in _SOURCES:
+        raise InvalidRequest(f"a source is one of {', '.join(sorted(_SOURCES))}")
 
 
 def check_block(scope: str, recipient: str | None, file: str | None, reason: str | None) -> None:
@@ -228,6 +238,8 @@ def _instant(occurred: str | None, clock: event.Clock | None) -> tuple[str | Uns
         raise InvalidRequest("an instant needs the clock that told it, and a clock an instant")
     if occurred is None or clock is None:
         return UNSET, UNSET
+    if clock not in _CLOCKS:
+        raise InvalidRequest(f"a clock is one of {', '.join(sorted(_CLOCKS))}")
     try:
         entry.check_time(occurred)
     except FormatError as error:

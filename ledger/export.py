@@ -1,7 +1,9 @@
 """From a ledger to evidence: which entries a claim needs, and which disclosures may go with them.
 
 docs/format.md, "Evidence", lists the entries. What is disclosed follows from the claim: evidence about one recipient
-shows nobody else, so the headers that name others and their own disclosures stay sealed.
+shows nobody else, so the headers that name others and their own disclosures stay sealed, and so does what was said of
+the message as a whole: a report or a reason may name anybody. What the log's own entries seal (raw webhooks, among them
+those of other messages) is in no evidence.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from ledger.store.read import Reader
 from ledger.transaction import Recorded
 
 _OTHERS: Final = frozenset({"cc", "to"})
+_OURS: Final = frozenset({"actor", "reason_text"})
 _RECIPIENT: Final = re.compile(r"r[1-9][0-9]{0,4}").fullmatch
 
 Disclosures = Callable[[Sequence[int]], Mapping[int, list[str]]]
@@ -30,17 +33,22 @@ Choose = Callable[[Entry, str], bool]
 """Whether a disclosure of this name on this entry goes into the evidence."""
 
 
-def may_show(recipient: str | None) -> Choose:
-    """Everything for a claim on the whole message; for one recipient nothing that names another or a person of ours."""
+def may_show(message: str, recipient: str | None, log: str) -> Choose:
+    """Everything on the chains of a message for a claim on all of it; for one recipient nothing that may name another
+    or a person of ours."""
 
     def choose(held: Entry, name: str) -> bool:
+        if held.chain == log:
+            return False
         if recipient is None:
             return True
-        if name == "actor":
+        if name in _OURS:
             return False
-        if held.kind.startswith("message.recorded"):
-            return name not in _OTHERS and (_RECIPIENT(name) is None or name == recipient)
-        return True
+        if held.chain != message:
+            return True
+        if not held.kind.startswith("message.recorded"):
+            return False
+        return name not in _OTHERS and (_RECIPIENT(name) is None or name == recipient)
 
     return choose
 

@@ -19,8 +19,9 @@ def uuid7(micros: int, random: bytes) -> str:
     of one process stay ordered below a millisecond.
     """
     millis, rest = divmod(micros, 1000)
-    text = f"{millis:012x}7{(rest << 2) | (random[0] & 3):03x}{(random[1] & 0x3F) | 0x80:02x}{random[2:9].hex()}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time, tail = f"{millis:012x}", random[2:9].hex()
+    sub = (rest << 2) | (random[0] & 3)
+    return f"{time[:8]}-{time[8:]}-7{sub:03x}-{(random[1] & 0x3F) | 0x80:02x}{tail[:2]}-{tail[2:]}"
 
 
 def format_time(micros: int) -> str:

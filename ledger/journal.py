@@ -17,6 +17,7 @@ from ledger import note
 from ledger.errors import LedgerError
 from ledger.event import BEAT_LIMIT_SECONDS, KINDS
 from ledger.ids import parse_time
+from ledger.keyhistory import endorsement
 from ledger.note import Verifier
 from ledger.rules import BrokenError
 from ledger.scan import Line, Times
@@ -24,18 +25,12 @@ from ledger.scan import Line, Times
 _ASSERTED: Final = frozenset({UNSET, *KINDS})
 
 
-def endorsement(origin: str, vkey: str) -> bytes:
-    """The text an older key signs to introduce ``vkey``. docs/format.md, "the ledger itself"."""
-    return f"postseal-key/1\n{origin}\n{vkey}\n".encode()
-
-
 @dataclass(slots=True)
 class Key:
-    """One verifier key of the log: where it was introduced, by which keys, and from which entry on it is not live."""
+    """One verifier key of the log: where it was introduced, and from which entry on it is not live."""
 
     verifier: Verifier
     introduced: int
-    endorsers: tuple[str, ...] = ()
     ended: int | None = None
 
 
@@ -50,35 +45,29 @@ class KeyHistory:
         return [k for k in self.keys.values() if k.introduced < size and (k.ended is None or k.ended >= size)]
 
     def trusted(self, pinned: Collection[str]) -> set[str]:
-        """The pinned keys, and every key that a chain of endorsements leads to from one of them."""
-        trusted: set[str] = set()
-        for vkey, key in self.keys.items():
-            if vkey in pinned or not trusted.isdisjoint(key.endorsers):
-                trusted.add(vkey)
-        return trusted
+        """The pinned keys, and every key after one of them: each is endorsed by the key before."""
+        vkeys = list(self.keys)
+        first = min((place for place, vkey in enumerate(vkeys) if vkey in pinned), default=len(vkeys))
+        return set(vkeys[first:])
 
     def introduce(self, origin: str, seq: int, vkey: str, endorsed: str | None) -> None:
-        """Add a key; the first needs no ``endorsed`` note, every later one a note by a live key. BrokenError."""
+        """Add a key: the first as it is, a later one with a note by the key before, if that is live. BrokenError."""
         if vkey in self.keys:
             raise BrokenError("keys", "this key was introduced before")
+        before = next(reversed(self.keys.values()), None)
+        if (before is None) != (endorsed is None):
+            raise BrokenError("keys", "every key but the first is endorsed by the key before")
         try:
             verifier = Verifier.parse(vkey)
             if verifier.name != origin:
                 raise BrokenError("keys", "the key's name is not the origin")
-            if not self.keys or endorsed is None:
-                if self.keys or endorsed is not None:
-                    raise BrokenError("keys", "every key but the first is endorsed by one before")
-                self.keys[vkey] = Key(verifier, seq)
-                return
-            live = self.live(seq)
-            opened = note.open(endorsed.encode(), [key.verifier for key in live])
+            if before is not None and endorsed is not None:
+                live = [before.verifier] if before.ended is None else []
+                if note.open(endorsed.encode(), live).text != endorsement(origin, vkey):
+                    raise BrokenError("keys", "the endorsement is of something else")
         except LedgerError as error:
             raise BrokenError("keys", str(error)) from None
-        if opened.text != endorsement(origin, vkey):
-            raise BrokenError("keys", "the endorsement is of something else")
-        signed = {(s.name, s.key_id) for s in opened.verified}
-        by = tuple(k.verifier.vkey for k in live if (k.verifier.name, k.verifier.key_id) in signed)
-        self.keys[vkey] = Key(verifier, seq, by)
+        self.keys[vkey] = Key(verifier, seq)
 
     def end(self, seq: int, vkey: str, compromised: bool) -> None:
         """Retire a live key, or call any known one compromised."""
@@ -175,20 +164,21 @@ class Journal:
     def _opened(self, seq: int, line: Line, facts: Any) -> None:
         if seq != 0:
             raise BrokenError("genesis", "a log is opened by entry 0 only")
+        self.record.first_vkey = facts.vkey
         if facts.log != line.chain:
             raise BrokenError("genesis", "entry 0 names another log than its chain")
         if facts.origin != self._origin:
             raise BrokenError("genesis", "entry 0 opens a log of another origin")
-        self.record.first_vkey = facts.vkey
 
     def _introduced(self, seq: int, line: Line, facts: Any) -> None:
         self._key_seqs.append(seq)
-        if (seq == 1) != (not self.record.history.keys):
-            raise BrokenError("genesis", "entry 1, and no other, introduces the first key")
-        if seq == 1 and facts.vkey != self.record.first_vkey:
-            raise BrokenError("genesis", "entry 1 introduces another key than entry 0 names")
+        first = not self.record.history.keys
         endorsed = None if facts.endorsement is UNSET else facts.endorsement
         self.record.history.introduce(self._origin, seq, facts.vkey, endorsed)
+        if (seq == 1) != first:
+            raise BrokenError("genesis", "entry 1, and no other, introduces the first key")
+        if first and facts.vkey != self.record.first_vkey:
+            raise BrokenError("genesis", "entry 1 introduces another key than entry 0 names")
 
     def _ended(self, seq: int, line: Line, facts: Any) -> None:
         self._key_seqs.append(seq)
@@ -198,6 +188,7 @@ class Journal:
         self.record.history.end(seq, facts.vkey, compromised)
 
     def _beats(self, seq: int, line: Line, facts: Any) -> None:
+        self._times.check(line.at)
         before, self._beat = self._beat, line.at
         if before and parse_time(line.at) - parse_time(before) > BEAT_LIMIT_SECONDS * 1_000_000:
             self.record.outages.append((before, line.at))
@@ -231,12 +222,11 @@ class Journal:
     def _closing(self, seq: int, line: Line, facts: Any) -> None:
         if line.act is UNSET:
             raise BrokenError("act", f"{line.kind} is part of an act")
-        said = words(line.kind, facts)
+        self.record.closings.append(Closing(line.act, seq, facts.message, words(line.kind, facts)))
         if line.kind == "certificate.issued":
             if facts.number in self._issued:
                 raise BrokenError("certificate", "this number was issued before")
             self._issued.add(facts.number)
-        self.record.closings.append(Closing(line.act, seq, facts.message, said))
         if facts.keys != tuple(self._key_seqs):
             raise BrokenError("closing.keys", "the keys named are not all there were")
 

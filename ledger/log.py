@@ -27,7 +27,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.document import Evidence
 from ledger.drafts import Opening
 from ledger.envelope import Envelope
-from ledger.errors import Blocked, LedgerError, StartRefused
+from ledger.errors import Blocked, LedgerError, ProofError, RolledBack, StartRefused
 from ledger.event import Source
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
@@ -103,7 +103,7 @@ class Log(Reading):
         self._now = clock or (lambda: time.time_ns() // 1000)
         head = self.reader.head()
         self.id, self.origin = head.log, head.origin
-        self._check_mark(head.size)
+        self._check_mark(head.size, head.root)
         self._latest: mark.Mark | None = None
         self._marked: mark.Mark | None = None
         self._stop = threading.Event()
@@ -155,9 +155,19 @@ class Log(Reading):
             store.close()
             raise
 
-    def _check_mark(self, size: int) -> None:
+    def _check_mark(self, size: int, root: bytes) -> None:
         verifiers = [Verifier.parse(key.vkey) for key in self.ring.keys]
         mark.check(mark.read(self._mark_path, self.id, self.origin, verifiers), size, self.reader.root)
+        self._check_root(size, root)
+
+    def _check_root(self, size: int, root: bytes) -> None:
+        """What the head says of the tree is not signed unless the tree says so."""
+        try:
+            same = self.reader.root(size) == root
+        except ProofError:
+            same = False
+        if not same:
+            raise RolledBack(f"the head of the ledger in the database is not that of a tree of {size} entries")
 
     def _start(self, continues: event.Predecessor | None) -> None:
         vkey = self.ring.signer().vkey
@@ -288,6 +298,7 @@ class Log(Reading):
         digest: bytes | None = None,
     ) -> tuple[act.Block, Outcome]:
         """Block what ``scope`` (``file``, ``recipient``, ``all``) names; the act returned has the pairs it covers."""
+        drafts.check_source(source)
         drafts.check_block(scope, recipient, file, reason)
         made = act.Block(
             message=message,
@@ -304,6 +315,7 @@ class Log(Reading):
 
     def lift(self, message: str, block: str, *, reason: str | None = None, source: Source = "api") -> Outcome:
         """Lift a block wherever it is in force."""
+        drafts.check_source(source)
         drafts.check_lift(block, reason)
         because = UNSET if reason is None else reason
         return self.write(act.Lift(message, block, self.new_id(), source, because))
@@ -325,7 +337,7 @@ class Log(Reading):
             number=None if recipient is None else drafts.number_of(recipient),
         )
         done = self.write(closing)
-        choose = export.may_show(recipient)
+        choose = export.may_show(message, recipient, self.id)
         return export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
 
     def new_id(self) -> str:
@@ -349,6 +361,9 @@ class Log(Reading):
     def checkpoint(self) -> tuple[Checkpoint, bytes]:
         """The newest state, signed. Read from the database: other processes write too."""
         head = self.reader.head()
+        self._check_root(head.size, head.root)
+        if self._latest is not None:
+            mark.check(self._latest, head.size, self.reader.root)
         state = Checkpoint(head.origin, head.size, head.root)
         return state, self.sign(state)
 

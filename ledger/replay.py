@@ -23,13 +23,16 @@ from ledger.errors import FormatError
 from ledger.event import Continued, Kind, check_facts
 from ledger.journal import Closing, Journal, Own, Record
 from ledger.rules import BrokenError, Finding, Findings
-from ledger.scan import READINGS, Line, Reading, Times, are_digests, is_hash, is_id, read
+from ledger.scan import READINGS, Check, Line, Reading, Times, are_digests, is_hash, is_id, read
 
 Row: TypeAlias = "Sequence[Any]"
 """(seq, root, chain number, n, leaf hash, entry) as stored; nothing is sure of their types or values."""
 
 _OPENS: Final = {reading.line: next(iter(reading.kind.on)) for reading in READINGS.values() if reading.kind.opens}
 """Kinds that open a chain, and the type of chain they open."""
+
+NO_TIME: Final = bytes(27)
+"""Stands among `Summary.times` where an entry has none that can be read."""
 
 _MAX: Final = 2**63 - 1
 
@@ -65,7 +68,7 @@ class Summary:
     findings: list[Finding] = field(default_factory=list)
 
 
-_Kind: TypeAlias = "tuple[str | None, frozenset[str], bool, Reading, Handler | None, Own | None]"
+_Kind: TypeAlias = "tuple[Check | None, str | None, frozenset[str], bool, Reading, Handler | None, Own | None]"
 
 
 class Replay:
@@ -82,7 +85,7 @@ class Replay:
         self._next = 0
         self._previous = ZERO
         self._act: str | UnsetType = UNSET
-        self._act_chains: set[int] = set()
+        self._act_chains: set[str] = set()
         self._span = [0, 0, 0]  # of the act at hand: first entry, last, how many
         self._table: Final = {line: self._row(reading) for line, reading in READINGS.items()}
 
@@ -91,7 +94,7 @@ class Replay:
         kind = reading.kind
         static = kind.closes or kind.name == "block.applied" or kind.facts is Continued
         handler, own = self._dossier.handler(kind.name), self._journal.handlers.get(kind.name)
-        return kind.grade, kind.on, static, reading, handler, own
+        return reading.check, kind.grade, kind.on, static, reading, handler, own
 
     def feed(self, rows: Iterable[Row]) -> None:
         """Take the next rows, ascending. They are complete only with `finish`."""
@@ -112,6 +115,7 @@ class Replay:
                 line = read(data)
             except FormatError as error:
                 self._unreadable(seq, data, error)
+                at = ""
                 following, previous = seq + 1, sha256(b"\0" + data).hexdigest() if type(data) is bytes else ""
                 continue
             digest = sha256(b"\0" + data).digest()
@@ -148,28 +152,34 @@ class Replay:
             if act is not UNSET:
                 span[1] = seq
                 span[2] += 1
-                act_chains.add(chain.number)
-            if line.sealed:
-                pool += line.sealed
-                if line.sealed != sorted(line.sealed):
+                act_chains.add(chain.id)
+            sealed = line.sealed
+            if sealed:
+                pool += sealed
+                if len(sealed) == 3:
+                    first, second, third = sealed
+                    doubtful = doubtful or not first < second < third
+                elif len(sealed) > 1 and (sealed != sorted(sealed) or len(set(sealed)) != len(sealed)):
                     doubtful = True
-            grade, on, static, reading, handler, own = table[line.__class__]
+            check, grade, on, static, reading, handler, own = table[line.__class__]
+            facts = line.facts
+            if grade is not None:
+                tracked(seq)
+                tracked_on(chain.number)
             try:
+                if check is not None and not check(facts):
+                    reading.check_all(facts)
                 occurred = line.occurred
                 if occurred is not UNSET:
                     check_time(occurred)
                 if (occurred is UNSET) != (line.clock is UNSET):
                     raise FormatError("occurred and clock go together")
-                facts = line.facts
-                reading.check(facts)
                 type_ = chain.type
                 if type_ not in on:
                     if type_ is UNKNOWN:
                         continue
                     raise BrokenError("kind.chain", f"{reading.name} does not stand on a {type_}'s chain")
                 if grade is not None:
-                    tracked(seq)
-                    tracked_on(chain.number)
                     if facts.grade != grade or facts.attribution != "exact" or type_ != "recipient":
                         _check_static(reading, type_, facts)
                 elif static:
@@ -182,7 +192,7 @@ class Replay:
                 find(broken.rule, seq, broken.detail)
             except FormatError as error:
                 find("schema", seq, str(error))
-        if doubtful or not are_digests(pool) or len(set(pool)) != len(pool):
+        if doubtful or not are_digests(pool):
             self._check_sealed(rows)
         self._next, self._previous, self._at = following, previous, at
 
@@ -201,6 +211,8 @@ class Replay:
 
     def _unreadable(self, seq: int, data: object, error: FormatError) -> None:
         self._summary.seqs.append(seq)
+        self._summary.turns.append(seq)
+        self._summary.times += NO_TIME
         if type(data) is not bytes:
             self._found.add("columns", seq, "the entry is stored as something else than bytes")
             data = b""
@@ -220,9 +232,10 @@ class Replay:
             self._times.check(at)
         except FormatError as error:
             self._found.add("schema", seq, str(error))
+            self._summary.times += NO_TIME
         else:
-            self._summary.turns.append(seq)
             self._summary.times += at.encode()
+        self._summary.turns.append(seq)
         return at
 
     def _open(self, seq: int, root: object, number: object, line: Line) -> Chain:

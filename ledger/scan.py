@@ -90,6 +90,13 @@ def is_hash(word: str) -> bool:
         return False
 
 
+def parse_hash(word: str) -> bytes:
+    """The 32 bytes. FormatError."""
+    if not is_hash(word):
+        raise FormatError("not a hash")
+    return bytes.fromhex(word)
+
+
 # Tests of one field's value. What is absent passes: whether it may be was for the decoder to say.
 def _hash(word: Any) -> bool:
     return word is UNSET or is_hash(word)
@@ -175,36 +182,52 @@ def _relax(annotation: Any) -> tuple[Any, _Slow | None]:
 
 
 class _Checks:
-    """The tests of one struct's patterned fields."""
+    """The tests of one struct's patterned fields, as one: `check` is None where there is nothing to test."""
 
     def __init__(self, fields: list[tuple[str, _Slow]]) -> None:
         self._fields = fields
-        names = [name for name, _ in fields]
-        self._get: Callable[[Any], Any] = attrgetter(*names) if len(names) > 1 else self._few(names)
-        self._checks = [slow.check for _, slow in fields]
-        self._learns = [slow.learn for _, slow in fields]
-        self._absent = (UNSET,) * len(fields)
-
-    @staticmethod
-    def _few(names: list[str]) -> Callable[[Any], Any]:
-        return lambda struct: tuple(getattr(struct, name) for name in names)
-
-    def check(self, struct: Any) -> bool:
-        if struct is UNSET:
-            return True
-        values = self._get(struct)
-        return values == self._absent or all(map(call, self._checks, values))
+        self.check: Check | None = None
+        if len(fields) == 1:
+            self.check = _one(*fields[0])
+        elif fields:
+            self.check = _several(fields)
 
     def without(self, names: frozenset[str]) -> _Checks:
         return _Checks([(name, slow) for name, slow in self._fields if name not in names])
 
     def learn(self, struct: Any) -> None:
-        for value, learn in zip(self._get(struct), self._learns, strict=True):
+        for name, slow in self._fields:
+            value = getattr(struct, name)
             if value is not UNSET:
-                learn(value)
+                slow.learn(value)
 
     def slow(self) -> _Slow | None:
-        return _Slow(self.check, self.learn) if self._checks else None
+        return None if self.check is None else _Slow(self.check, self.learn)
+
+
+def _one(name: str, slow: _Slow) -> Check:
+    get, test = attrgetter(name), slow.check
+
+    def check(struct: Any) -> bool:
+        if struct is UNSET:
+            return True
+        value = get(struct)
+        return value is UNSET or test(value)
+
+    return check
+
+
+def _several(fields: list[tuple[str, _Slow]]) -> Check:
+    get, tests = attrgetter(*(name for name, _ in fields)), [slow.check for _, slow in fields]
+    absent = (UNSET,) * len(fields)
+
+    def check(struct: Any) -> bool:
+        if struct is UNSET:
+            return True
+        values = get(struct)
+        return values == absent or all(map(call, tests, values))
+
+    return check
 
 
 _structs: Final[dict[type[Struct], tuple[type[Struct], _Checks]]] = {}
@@ -227,20 +250,30 @@ def _relaxed(struct: type[Struct]) -> tuple[type[Struct], _Checks]:
     return known
 
 
-_COMPARED: Final = frozenset({"candidates", "file", "token"})
-"""Facts of a tracking event that its replay compares with what it knows: these patterns it must check itself."""
+COMPARED: Final = {
+    **{kind.name: frozenset({"candidates", "file", "token"}) for kind in KINDS.values() if kind.grade is not None},
+    "access.denied": frozenset({"block", "file", "token"}),
+    "download.completed": frozenset({"file", "token", "transfer"}),
+    "download.aborted": frozenset({"file", "token", "transfer"}),
+    "recipient.added": frozenset({"message", "recipient", "tokens"}),
+}
+"""Facts that a replay compares with what it knows, or tests itself: `Reading.check` leaves them out."""
 
 
 class Reading:
     """What there is to know about entries of one kind: `kind`, its `name`, and the test of its facts' strings."""
 
-    __slots__ = ("_checks", "kind", "line", "name")
+    __slots__ = ("_learn", "check", "kind", "line", "name")
 
     def __init__(self, kind: event.Kind) -> None:
         relaxed, checks = _relaxed(kind.facts)
         self.kind = kind
         self.name = kind.name
-        self._checks = checks if kind.grade is None else checks.without(_COMPARED)
+        checks = checks.without(COMPARED.get(kind.name, frozenset()))
+        self.check = checks.check
+        """Quick test of the facts' strings, but for `COMPARED`; what fails may still pass `check_all`. None where there
+        is nothing to test."""
+        self._learn = checks.learn
         self.line: type[Line] = cast(
             "type[Line]",
             msgspec.defstruct(
@@ -256,16 +289,11 @@ class Reading:
             ),
         )
 
-    def check(self, facts: Any) -> None:
-        """The spelling of the facts' strings; of a tracking event all but candidates, file and token. FormatError."""
-        if not self._checks.check(facts):
-            self.check_all(facts)
-            self._checks.learn(facts)
-
     def check_all(self, facts: Any) -> None:
-        """The spelling of all strings, slowly."""
+        """The spelling of the facts' strings, slowly; what passes will pass quickly. FormatError."""
         said = canonical.loads(_encode(facts))
         event.parse_facts(self.name, said if isinstance(said, dict) else {})
+        self._learn(facts)
 
 
 _readings: Final = [Reading(kind) for kind in KINDS.values()]

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from ledger import canonical
 from ledger.entry import Entry
-from ledger.event import ACCESSES, KINDS
+from ledger.event import KINDS
 from ledger.policy import Block
 
 FIRSTS: Final = {
@@ -28,7 +28,13 @@ FIRSTS: Final = {
 """The kinds whose earliest entry a chain remembers, and the place each has in `Chain.firsts`."""
 
 NEVER: Final = -1
-_GRADES: Final = {name: int(kind.grade[1]) for name, kind in KINDS.items() if kind.grade is not None}
+_DENIED: Final = FIRSTS["access.denied"]
+_EVENTS: Final = {
+    name: (int(kind.grade[1]), kind.access, name.startswith("download."), FIRSTS.get(name))
+    for name, kind in KINDS.items()
+    if kind.grade is not None
+}
+"""Of tracking events: grade, whether it is an access, whether of a file, and its place among the firsts."""
 
 
 class Chain:
@@ -84,18 +90,20 @@ class Chain:
         kind = entry.kind
         self.n += 1
         self.leaf = leaf
-        place = FIRSTS.get(kind)
-        if place is not None and self.firsts[place] == NEVER:
-            self.firsts[place] = entry.seq
-        grade = _GRADES.get(kind)
-        if grade is not None:
+        event = _EVENTS.get(kind)
+        if event is not None:
+            grade, access, download, place = event
+            if place is not None and self.firsts[place] == NEVER:
+                self.firsts[place] = entry.seq
             if grade > self.grade:
                 self.grade = grade
-            if kind in ACCESSES:
+            if access:
                 self.accesses += 1
-                if kind.startswith("download."):
+                if download:
                     self._fetch(entry)
             return
+        if kind == "access.denied" and self.firsts[_DENIED] == NEVER:
+            self.firsts[_DENIED] = entry.seq
         facts: Any = entry.facts
         if kind == "block.applied":
             self.blocks += (Block(facts.block, entry.seq, frozenset(facts.files)),)

@@ -17,14 +17,14 @@ from ledger import entry as entries
 from ledger import tiles
 from ledger.act import Event, Recording
 from ledger.entry import TYPES, Entry
-from ledger.errors import UnknownReference
+from ledger.errors import FormatError, ProofError, RolledBack, UnknownReference
 from ledger.event import MAX_ITEMS, Continued, Facts, Stepped
 from ledger.ids import format_time
-from ledger.vault import seal_box
 from ledger.merkle import Frontier
-from ledger.state import Chain
 from ledger.plan import Act, Plan, Sealed, View, Write
+from ledger.state import Chain
 from ledger.store.append import Appender, Head, Rows
+from ledger.vault import seal_box
 
 MAX_CHAINS = 100_000
 """Chain heads kept in memory between batches."""
@@ -56,10 +56,12 @@ class Tree:
 
     def __init__(self) -> None:
         self.batch = -1
+        self.head: Head | None = None
         self.frontier = Frontier()
         self.edge: dict[int, bytes] = {}
         self.chains: dict[tuple[str, int], Chain] = {}
         self.log: Chain | None = None
+        self.tokens: dict[str, int] = {}
         self.ciphers: dict[str, tuple[int, AESGCM]] = {}
         self.last_key = -1
 
@@ -67,24 +69,53 @@ class Tree:
         """After a failure, or after another process wrote."""
         self.batch = -1
         self.chains.clear()
+        self.tokens.clear()
         self.log = None
         self.ciphers.clear()
 
     def follow(self, appender: Appender, head: Head) -> None:
-        """Be in the state the head names, from memory if it still is, else from the database."""
-        if self.batch != head.batch:
+        """Be in the state the head names, from memory if it still is, else from the database.
+
+        RolledBack for a head that is not that of a tree, or of one that does not extend what this process left: what is
+        signed is what was read here, and whoever can write to the database must not choose it.
+        """
+        if self.batch == head.batch:
+            if head != self.head:
+                raise RolledBack("the head of the ledger was changed by something that is not a ledger")
+        else:
+            partial = head.size - head.size % tiles.FULL
+            known = partial if self.head is None else min(partial, self.head.size)
+            leaves = appender.leaves(known)
+            self.frontier = self._extend(head, leaves, known)
             self.forget()
-            self.frontier = Frontier.from_bytes(head.frontier)
             self.edge = dict(appender.edge())
-            low = appender.leaves(head.size - head.size % tiles.FULL)
+            low = leaves[partial - known :]
             if low:
                 self.edge[0] = b"".join(low)
             self.log = appender.log_chain()
             self.last_key = appender.last_data_key()
         if len(self.chains) > MAX_CHAINS:
             self.chains.clear()
+        if len(self.tokens) > MAX_CHAINS:
+            self.tokens.clear()
         if len(self.ciphers) > MAX_CIPHERS:
             self.ciphers.clear()
+
+
+    def _extend(self, head: Head, leaves: Sequence[bytes], known: int) -> Frontier:
+        """The frontier the head names; ``leaves`` are those from number ``known`` on."""
+        try:
+            frontier = Frontier.from_bytes(head.frontier)
+            if self.head is not None:
+                extended = Frontier.from_bytes(self.head.frontier)
+                extended.extend(leaves[self.head.size - known :])
+                if extended.to_bytes() != head.frontier:
+                    raise RolledBack("the ledger in the database does not extend the one that was there before")
+        except (FormatError, ProofError) as error:
+            raise RolledBack(f"the head of the ledger is not that of a tree: {error}") from None
+        if (frontier.size, frontier.root()) != (head.size, head.root):
+            raise RolledBack("the head of the ledger is not that of its tree")
+        return frontier
 
 
 class Transaction(View):
@@ -96,13 +127,15 @@ class Transaction(View):
         tree.follow(appender, head)
         self._appender = appender
         self._tree = tree
-        self._head = head
+        self._head = self._made = head
         self._keys = keys
         self._random = random
         self._chains = tree.chains
         self._seen: dict[tuple[int, bytes], int] = {}
         self._requests: dict[bytes, tuple[bytes, str]] = {}
-        self._tokens: dict[str, int | None] = {}
+        # Which chain a token opens never changes; which token opens none yet is asked anew each time.
+        self._tokens = tree.tokens
+        self._unused: set[str] = set()
         self._transfers: dict[str, tuple[int, str, bool] | None] = {}
         self._boxes: list[tuple[int, str, list[str]]] = []
         self._pending: list[Chain] = []
@@ -153,9 +186,8 @@ class Transaction(View):
             self._requests.update(self._appender.requests(requests))
         if seen := sorted((chains[ref].no, key) for ref, key in keyed if ref in chains):
             self._seen.update(self._appender.seen(seen))
-        if tokens:
-            found = self._appender.tokens([bytes.fromhex(t) for t in tokens])
-            self._tokens.update((t, found.get(bytes.fromhex(t))) for t in tokens)
+        if unknown := sorted(tokens.difference(self._tokens)):
+            self._find_tokens(unknown)
         if transfers:
             known = self._appender.transfers(list(transfers))
             self._transfers.update((t, known.get(t)) for t in transfers)
@@ -187,10 +219,18 @@ class Transaction(View):
         return self._seen.get((chain.no, key))
 
     def token(self, token: str) -> int | None:
-        if token not in self._tokens:
-            found = self._appender.tokens([bytes.fromhex(token)])
-            self._tokens[token] = found.get(bytes.fromhex(token))
-        return self._tokens[token]
+        if token not in self._tokens and token not in self._unused:
+            self._find_tokens([token])
+        return self._tokens.get(token)
+
+    def _find_tokens(self, tokens: Sequence[str]) -> None:
+        found = self._appender.tokens([bytes.fromhex(token) for token in tokens])
+        for token in tokens:
+            chain = found.get(bytes.fromhex(token))
+            if chain is None:
+                self._unused.add(token)
+            else:
+                self._tokens[token] = chain
 
     def transfer(self, id: str) -> tuple[int, str, bool] | None:
         if id not in self._transfers:
@@ -356,7 +396,7 @@ class Transaction(View):
         rows.chains = [c for c in self._touched.values() if c.no not in opened]
         self.root = tree.frontier.root()
         head = self._head
-        return Head(
+        self._made = Head(
             log=head.log,
             origin=head.origin,
             size=self.size,
@@ -367,6 +407,7 @@ class Transaction(View):
             chains=head.chains + len(rows.opened),
             batch=self.next_batch,
         )
+        return self._made
 
     def _seal(self) -> None:
         if not self._boxes:
@@ -374,7 +415,10 @@ class Transaction(View):
         ciphers = self._tree.ciphers
         missing = {subject for _, subject, _ in self._boxes if subject not in ciphers}
         if missing:
-            stored = self._appender.data_keys(sorted(missing))
+            # A chain that is opened here has no key yet; what is shared is named after its message's chain.
+            opened = {chain.id for chain in self.rows.opened}
+            older = sorted(subject for subject in missing if subject[:36] not in opened)
+            stored = self._appender.data_keys(older) if older else {}
             for subject, (no, epoch, wrapped) in stored.items():
                 ciphers[subject] = (no, self._keys.open_data_key(subject, epoch, wrapped))
             fresh = sorted(missing.difference(stored))
@@ -393,4 +437,5 @@ class Transaction(View):
 
     def keep(self) -> None:
         """The batch is durable: what this transaction knows is what the next one starts from."""
-        self._tree.batch = self.next_batch if self.rows.entries else self._head.batch
+        self._tree.head = self._made if self.rows.entries else self._head
+        self._tree.batch = self._tree.head.batch

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ledger.errors import StoreUnavailable
 from ledger.merkle import EMPTY_ROOT, Frontier
@@ -82,5 +82,8 @@ def create_head(store: Store, log: str, origin: str) -> bool:
                 return False
             connection.execute(insert(tables.head).values(row))
             return True
+    except IntegrityError:
+        # Two that found no row at the same instant; the other one's stands.
+        return False
     except DBAPIError as error:
         raise StoreUnavailable(engines.explain(error)) from None

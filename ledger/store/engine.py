@@ -23,6 +23,15 @@ WAL_PAGES = 16_384
 """Pages (4 KiB) in the WAL before SQLite copies them back: large, so that hot pages are written once."""
 _SQLITE = {"timeout": 30, "check_same_thread": False, "cached_statements": 256}
 
+LIMITS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How long PostgreSQL may be unreachable, in seconds (the last in milliseconds), before a request is told so."""
+
 
 def sqlite_path(url: str) -> Path | None:
     """The file of an SQLite URL; None for PostgreSQL."""
@@ -44,7 +53,9 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     if backend == "postgresql" and parsed.get_driver_name() == "psycopg":
-        return create_engine(parsed, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        # What the URL itself says of these comes first.
+        limits = {name: value for name, value in LIMITS.items() if name not in parsed.query}
+        return create_engine(parsed, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=limits)
     raise StartRefused(f"a ledger lives in sqlite:/// or postgresql+psycopg://, not {parsed.drivername}")
 
 

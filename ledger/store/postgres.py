@@ -111,7 +111,11 @@ class PostgresAppender:
         return {key: (digest, seqs) for key, digest, seqs in rows}
 
     def tokens(self, tokens: Sequence[bytes]) -> Mapping[bytes, int]:
-        return dict(self._all("SELECT token, chain FROM tokens WHERE token = ANY(%s)", (list(tokens),)))
+        sql = (
+            "SELECT t.token, t.chain FROM unnest(string_to_array(%s, ',')) AS k (token) "
+            "JOIN tokens t ON t.token = decode(k.token, 'hex')"
+        )
+        return dict(self._all(sql, (",".join([token.hex() for token in tokens]),)))
 
     def transfers(self, ids: Sequence[str]) -> Mapping[str, tuple[int, str, bool]]:
         rows = self._all("SELECT id, chain, file, ended FROM transfers WHERE id = ANY(%s)", (list(ids),))

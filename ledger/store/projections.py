@@ -29,6 +29,8 @@ class Folded:
     tokens: dict[bytes, int] = field(default_factory=dict)
     transfers: dict[str, tuple[int, str, bool]] = field(default_factory=dict)
     last: str = ""
+    erasing: set[int] = field(default_factory=set)
+    """Numbers of the messages (0: the log) on whose chains an erasure is recorded."""
 
 
 def fold(rows: Iterable[Sequence[Row]]) -> Folded:
@@ -45,6 +47,8 @@ def fold(rows: Iterable[Sequence[Row]]) -> Folded:
                 chain = folded.chains[no] = _open(folded, made, no, root, n)
             chain.fold(made, leaf.hex())
             _refer(folded, made, no)
+            if made.kind == "erasure.done":
+                folded.erasing.add(root)
             folded.last = made.at
     return folded
 

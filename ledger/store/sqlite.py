@@ -115,7 +115,11 @@ class SqliteAppender:
         return {key: (digest, seqs) for key, digest, seqs in rows}
 
     def tokens(self, tokens: Sequence[bytes]) -> Mapping[bytes, int]:
-        return dict(self._each("SELECT token, chain FROM tokens WHERE token = ?", ((t,) for t in tokens)))
+        sql = "WITH k (token) AS (VALUES {}) SELECT t.token, t.chain FROM k CROSS JOIN tokens t ON t.token = k.token"
+        try:
+            return dict(self._bulk(sql, [(token,) for token in tokens]))
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
 
     def transfers(self, ids: Sequence[str]) -> Mapping[str, tuple[int, str, bool]]:
         rows = self._each("SELECT id, chain, file, ended FROM transfers WHERE id = ?", ((i,) for i in ids))

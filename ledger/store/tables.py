@@ -128,6 +128,7 @@ chains: Final = Table(
     ),
     Column("extra", Text, nullable=False),  # canonical JSON of ledger.state.Chain.extra
     Index("chains_root_ordinal", "root", "ordinal", unique=True),
+    postgresql_with={"fillfactor": 60},  # its rows change often and no index does: room for the new version beside the old
 )
 
 tokens: Final = Table(

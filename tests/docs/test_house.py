@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api import settings
+from tests.docs.pages import table
 from tests.helpers import HOUSE
 
 ROOMS = ["ledger", "adapters", "reports", "api", "cli"]
@@ -28,13 +29,6 @@ def files() -> list[Path]:
 
 def python_files() -> list[Path]:
     return [path for path in files() if path.suffix == ".py" and path.relative_to(HOUSE).parts[0] in [*ROOMS, "bench"]]
-
-
-def table(page: str, heading: str) -> list[list[str]]:
-    """The cells of the first table under a heading of a page in docs/, without its two head rows."""
-    section = (HOUSE / "docs" / page).read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
 
 
 def pins(lock: Path) -> set[str]:

@@ -1,9 +1,9 @@
-"""Makes whole logs, valid ones and ones that lie: drafts of entries in order, and `build`, which gives them their numbers,
-hashes, chains, tree, tiles and checkpoint.
+"""Makes whole logs, valid ones and ones that lie: drafts of entries in order, and `build`, which gives them their
+numbers, hashes, chains, tree, tiles and checkpoint.
 
 A test changes drafts and builds: everything is then chained and signed again, as somebody who holds the log's key would
-do, and only the rule he broke can tell. A field a draft sets itself is taken as it is. What depends on places in the log
-is written as `Ref`, `Keys` and `RootAt`, and resolved when it is built.
+do, and only the rule he broke can tell. A field that a draft sets itself is taken as it is. What depends on places in
+the log is written as `Ref`, `Keys` and `RootAt`, and resolved when it is built.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import orjson
 from ledger import checkpoint, note, tiles
 from ledger.checkpoint import Checkpoint
 from ledger.ids import format_time, uuid7
-from ledger.journal import endorsement
+from ledger.keyhistory import endorsement
 from ledger.merkle import Frontier
 from ledger.note import Signer
 
@@ -76,7 +76,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class RootAt:
-    """The root of the tree of the first ``size`` entries."""
+    """The root of the tree of the first ``size`` entries; of all before it, unless `Builder.keep` has that size."""
 
     size: int
 
@@ -171,6 +171,7 @@ class Builder:
         self.edge: dict[int, bytes] = {}
         self.tiles: dict[tuple[int, int], bytes] = {}
         self.roots: dict[int, bytes] = {}
+        self.keep: set[int] = set()
         self._waiting: list[bytes] = []
         self._previous = ZERO
         self._heads: dict[str, tuple[int, str]] = {}
@@ -185,6 +186,8 @@ class Builder:
         root = self._numbers.get(draft.root or draft.chain, number)
         n, cprev = self._heads.get(draft.chain, (0, None))
         self._at = fields.get("at", self._at)
+        if self.size in self.keep:
+            self.roots[self.size] = self.root()
         if draft.kind.startswith("key."):
             self._keys.append(seq)
         said: dict[str, Any] = {
@@ -235,8 +238,7 @@ class Builder:
         if type(value) is Keys:
             return list(self._keys)
         if type(value) is RootAt:
-            assert value.size == self.size, "a RootAt is of all entries before it"
-            return self.root().hex()
+            return self.roots[value.size].hex() if value.size in self.roots else self.root().hex()
         return value
 
 
@@ -484,7 +486,7 @@ def build(drafts: Sequence[Draft], signer: Signer) -> Log:
 
 
 def write(path: Path, size: int, seed: int = 1) -> tuple[str, str]:
-    """A valid log of about ``size`` entries as an SQLite file, without holding it in memory. Its origin and first key."""
+    """A valid log of about ``size`` entries as an SQLite file, never held in memory. Origin and first key."""
     maker, builder = Maker(seed), Builder()
     rows = (builder.add(draft) for draft in maker.log_of(size))
     write_sqlite(path, rows, lambda: builder.checkpoint(maker.signers[-1]), builder.tiles)

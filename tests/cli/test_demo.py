@@ -1,0 +1,33 @@
+"""`postseal demo`: what `make run` shows, once on a new ledger and once more on the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.commands import run
+
+
+def test_it_runs_and_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first = run("demo", cwd=tmp_path, DATA_DIR=str(data))
+    assert first.status == 0, first
+    assert first.err == ""
+    for said in ("it is new", "in time", "too late", "out of reach", "denied", "none of sqlalchemy, alembic, psycopg"):
+        assert said in first.out
+    assert first.out.count("valid") >= 3 and "invalid" in first.out
+    second = run("demo", cwd=tmp_path, DATA_DIR=str(data))
+    assert second.status == 0, second
+    assert "it holds 3 messages already" in second.out
+    for number in ("1", "2"):
+        files = {path.name for path in (data / "demo" / number).iterdir()}
+        assert files == {
+            "forged.json",
+            "offer-history.json",
+            "offer-no-access-r2.json",
+            "replay-statement",
+            "trust.json",
+        }
+    # What was written by the first run is still true after the second.
+    place = data / "demo" / "1"
+    checked = run("verify", "--trust", place / "trust.json", place / "offer-no-access-r2.json", cwd=tmp_path)
+    assert checked.status == 0, checked

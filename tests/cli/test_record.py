@@ -1,0 +1,118 @@
+"""`postseal record`: everything once, however often it is run, and a reason for what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli import record
+from tests.cli.commands import MAIL, Commands
+
+
+def test_a_message_is_recorded_under_its_declared_envelope(postseal: Commands, mail: Path) -> None:
+    said = postseal.ok("record", mail, "--json").json
+    assert said["envelope"] == "declared"
+    assert [(one["id"], one["address"], one["role"]) for one in said["recipients"]] == [
+        ("r1", "bob@one.example", "to"),
+        ("r2", "cy@two.example", "cc"),
+    ]
+    assert [(one["id"], one["name"], one["where"]) for one in said["files"]] == [("f1", "plan.pdf", "inside")]
+    assert len(said["leaf_hash"]) == 64
+    assert not said["repeated"]
+
+
+def test_the_first_start_makes_what_it_needs_and_nothing_that_others_can_read(postseal: Commands, mail: Path) -> None:
+    postseal.ok("record", mail)
+    assert postseal.data.stat().st_mode & 0o777 == 0o700
+    assert (postseal.data / "keys" / "master.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_run_records_nothing_twice(postseal: Commands, tmp_path: Path, mail: Path) -> None:
+    box = tmp_path / "box"
+    one = b"From x Thu Jan  1 00:00:00 1970\n" + MAIL + b"\n"
+    box.write_bytes(one + one.replace(b"The plan", b"Another"))
+    first = postseal.ok("record", mail, box, "--json").lines
+    assert [line["repeated"] for line in first] == [False, True, False]
+    assert first[0]["message"] == first[1]["message"]
+    again = postseal.ok("record", box, mail, "--json").lines
+    assert [line["repeated"] for line in again] == [True] * 3
+    assert {line["seq"] for line in again} == {line["seq"] for line in first}
+    # Line ends changed on the way; the message did not.
+    mail.write_bytes(MAIL.replace(b"\n", b"\r\n"))
+    assert postseal.ok("record", mail, "--json").json["repeated"]
+
+
+def test_the_envelope_is_part_of_what_a_message_is(postseal: Commands, mail: Path) -> None:
+    sent = ["--from", "ann@sender.example", "--to", "bob@one.example"]
+    declared = postseal.ok("record", mail, "--json").json
+    given = postseal.ok("record", mail, *sent, "--bcc", "dee@three.example", "--json").json
+    other = postseal.ok("record", mail, *sent, "--bcc", "eve@four.example", "--json").json
+    assert len({declared["message"], given["message"], other["message"]}) == 3
+    assert [one["role"] for one in given["recipients"]] == ["to", "bcc"]
+
+
+def test_refusals_are_said_one_by_one_and_the_rest_recorded(postseal: Commands, tmp_path: Path, mail: Path) -> None:
+    nobody = tmp_path / "nobody.eml"
+    nobody.write_bytes(b"From: ann@sender.example\nSubject: x\n\nto nobody\n")
+    ran = postseal("record", nobody, tmp_path / "missing", mail)
+    assert ran.status == 1
+    refused = [line for line in ran.err.splitlines() if line.startswith("refused")]
+    assert len(refused) == 2
+    assert "its headers name no recipient; say --from and --to" in ran.err
+    assert "recorded    " in ran.out
+    assert "1 message to 2 recipients, 1 file" in ran.out
+    assert [line["subject"] for line in postseal.ok("messages", "--json").lines] == ["The plan"]
+    lines = postseal("record", nobody, mail, "--json").lines
+    assert lines[0] == {"path": str(nobody), "refused": "its headers name no recipient; say --from and --to"} or (
+        lines[1] == {"path": str(nobody), "refused": "its headers name no recipient; say --from and --to"}
+    )
+
+
+def test_what_cannot_be_parsed_is_recorded_by_its_hash_and_said(postseal: Commands, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.eml"
+    odd.write_bytes(b"no header field at all\nbut octets\n")
+    ran = postseal("record", odd, "--from", "a@b.example", "--to", "c@d.example")
+    assert ran.status == 0
+    assert "unparsed" in ran.err and "recorded by its hash alone" in ran.err
+    said = postseal.ok("record", odd, "--from", "a@b.example", "--to", "c@d.example", "--json").json
+    assert said["unparsed"] == "no header field" and said["recipients"][0]["role"] == "envelope"
+
+
+def test_a_hosted_file_must_be_there(postseal: Commands, mail: Path) -> None:
+    ran = postseal("record", mail, "--hosted", "f2")
+    assert (ran.status, ran.err.strip().endswith("--hosted f2: the message has 1 file")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--to", "a@b.example"], "--from goes with --to"),
+        (["--from", "a@b.example"], "--from goes with --to"),
+        (["--from", "a@b.example", "--to", "nobody"], "an address has no local part or no domain"),
+        (["--quoting", "x"], "--quoting is rd, o or none"),
+    ],
+)
+def test_wrong_usage_opens_nothing(postseal: Commands, mail: Path, arguments: list[str], said: str) -> None:
+    ran = postseal("record", mail, *arguments)
+    assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1
+    assert not postseal.data.exists()
+
+
+def test_many_are_recorded_in_one_opening(postseal: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "BATCH", 16)
+    box = tmp_path / "many.mbox"
+
+    def letters() -> Iterator[bytes]:
+        for number in range(300):
+            yield b"From x Thu Jan  1 00:00:00 1970\n" + MAIL.replace(b"The plan", b"Plan %d" % (number % 250)) + b"\n"
+
+    box.write_bytes(b"".join(letters()))
+    ran = postseal.ok("record", box)
+    assert "250 messages to 500 recipients, 250 files" in ran.out
+    assert "recorded before  50" in ran.out
+    report = postseal.ok("audit", "--json").json
+    assert (report["messages"], report["recipients"]) == (250, 500)
+    # One start, one stop: 2 to open the log, 3 entries a message.
+    assert report["size"] == 2 + 2 + 250 * 3
