@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, in seconds")
     parser.add_argument("--only", choices=PARTS, action="append", help="leave the other parts out; may be repeated")
-    parser.add_argument("--dir", type=Path, default=OUT, help="where databases are made (and removed) and the plot lies")
+    parser.add_argument("--dir", type=Path, default=OUT, help="where databases and the plot are made")
     arguments = parser.parse_args()
     sizes = QUICK if arguments.quick else FULL
     parts = set(arguments.only or PARTS)

@@ -18,7 +18,7 @@ def run(url: str, note: bytes, vkey: str, processes: int, times: int, target: fl
     """Rate and peak memory of ``times`` audits by ``processes`` processes."""
     rates, peaks = [], []
     spawn = multiprocessing.get_context("spawn")
-    messages = recipients = 0
+    size = messages = recipients = 0
     for _ in range(times):
         here, there = spawn.Pipe()
         child = spawn.Process(target=_audit, args=(there, url, note, vkey, processes))

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot  # noqa: E402  # the backend is chosen before
+from matplotlib.figure import Figure as Sheet
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -19,24 +16,28 @@ from bench.figure import Figure
 def show(console: Console, facts: Sequence[str], figures: Sequence[Figure]) -> None:
     """Every figure with its median (or what it says it is), its range and how it stands to its target."""
     for fact in facts:
-        console.print(fact, highlight=False)
-    table = Table(caption="median of the windows, slowest to fastest; ratio: how many times as good as the target")
-    table.add_column("what", overflow="fold")
+        console.print(fact, highlight=False, soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", overflow="fold")
     for name in ("value", "unit", "range", "target", "ratio"):
         table.add_column(name, justify="left" if name == "unit" else "right", no_wrap=True)
-    table.add_column("how", overflow="fold")
-    for figure in figures:
+    for number, figure in enumerate(figures, 1):
         low, high = min(figure.values), max(figure.values)
         table.add_row(
-            figure.what,
+            f"{number:2} {figure.what}",
             _number(figure.value),
             figure.unit,
-            f"{_number(low)} - {_number(high)}",
+            "" if low == high else f"{_number(low)} - {_number(high)}",
             "" if figure.target is None else _number(figure.target),
             "" if figure.ratio is None else f"{figure.ratio:.2f}",
-            figure.note,
         )
     console.print(table)
+    console.print(
+        "value: median unless it says otherwise; range: slowest and fastest; ratio: times as good as the target"
+    )
+    for note in dict.fromkeys(figure.note for figure in figures if figure.note):
+        where = ", ".join(str(number) for number, figure in enumerate(figures, 1) if figure.note == note)
+        console.print(f"  {where}: {note}", highlight=False, soft_wrap=True)
 
 
 def _number(value: float) -> str:
@@ -50,7 +51,8 @@ def plot(figures: Sequence[Figure], facts: Sequence[str], path: Path) -> None:
         ("milliseconds", [f for f in figures if f.unit == "ms"]),
     ]
     heights = [max(1, len(some)) for _, some in groups]
-    drawn, axes = pyplot.subplots(2, 1, figsize=(11, 1.5 + 0.42 * sum(heights)), height_ratios=heights)
+    drawn = Sheet(figsize=(11, 1.5 + 0.42 * sum(heights)), layout="tight")
+    axes = drawn.subplots(2, 1, height_ratios=heights)
     for axis, (unit, some) in zip(axes, groups, strict=True):
         for place, figure in enumerate(reversed(some)):
             value = figure.value
@@ -65,7 +67,5 @@ def plot(figures: Sequence[Figure], facts: Sequence[str], path: Path) -> None:
         axis.set_xlabel(f"{unit} (red: target)", fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     drawn.suptitle(facts[0], fontsize=8)
-    drawn.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(path, dpi=150)
-    pyplot.close(drawn)

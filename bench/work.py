@@ -2,8 +2,8 @@
 
 A batch of 1,000 entries records 67 messages (201 entries on 201 new chains) and 799 events about messages of the ten
 batches before. Each event has three sealed facts, a key of its own at its source and the instant the source claims;
-every fifth came through a link token. What the sources tell, and the fingerprints of the messages, are there beforehand;
-what is measured begins where a caller turns to the ledger.
+every fifth came through a link token. What the sources tell, and the fingerprints of the messages, are there
+beforehand; what is measured begins where a caller turns to the ledger.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from api.settings import Settings
 from cli import auditor, paper
 from cli.attach import attach
 from cli.exits import NO, OK, UNKNOWN, USAGE, Stop
-from cli.opening import AcceptClock, find_keys, find_reader, open_log
+from cli.opening import AcceptClock, find_keys, open_log, open_reader
 from cli.plain import moment, plural
 from ledger import mark, note, statement
 from ledger.act import Own
@@ -87,14 +87,14 @@ def audit(
         raise Stop(USAGE, f"{output} is there already")
     signer = None if sign is None else auditor.load(sign)
     here = settings.from_environment()
-    reader = find_reader(here)
-    done = replay_log(here, reader, vkey or [], processes)
-    if signer is not None:
-        if done.status == NO:
-            sys.stderr.write("postseal: nothing was signed: the audit failed\n")
-        else:
-            signed = statement.sign(done.report.statement(), signer)
-            done.files = _deliver(reader, done.report, signed, output, into or [])
+    with open_reader(here) as reader:
+        done = replay_log(here, reader, vkey or [], processes)
+        if signer is not None:
+            if done.status == NO:
+                sys.stderr.write("postseal: nothing was signed: the audit failed\n")
+            else:
+                signed = statement.sign(done.report.statement(), signer)
+                done.files = _deliver(reader, done.report, signed, output, into or [])
     if record:
         with open_log(accept_clock) as log:
             verdict = Reviewed(

@@ -26,8 +26,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=F
 @app.command("list")
 def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> int:
     """List the keys that sign or signed, oldest first, and the current epoch of the data keys."""
-    reading = open_reading()
-    keys = reading.ring.keys
+    with open_reading() as reading:
+        keys, now = reading.ring.keys, reading.ring.epoch
     if json_:
         for key in keys:
             said = {"vkey": key.vkey, "state": key.state, "created": key.created}
@@ -41,7 +41,7 @@ def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a 
     for key in keys:
         # On a line of its own, unbroken: it is there to be copied.
         out.print(f"\n{key.state}\n{key.vkey}", soft_wrap=True)
-    out.print(f"\nepoch of the data keys: {reading.ring.epoch}")
+    out.print(f"\nepoch of the data keys: {now}")
     return OK
 
 

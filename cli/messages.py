@@ -43,12 +43,9 @@ def messages(
 
     Here a machine's fetch counts like anyone's; `postseal show` tells them apart.
     """
-    reading = open_reading()
-    start = None
-    if before is not None:
-        start = reading.message(before).no
-    found = reading.reader.messages(limit, start)
-    rows = [_row(reading, chain) for chain in found]
+    with open_reading() as reading:
+        start = None if before is None else reading.message(before).no
+        rows = [_row(reading, chain) for chain in reading.reader.messages(limit, start)]
     if json_:
         for row in rows:
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,11 +13,11 @@ import typer
 from api import settings
 from api.settings import Settings
 from cli.exits import UNAVAILABLE, USAGE, Stop
+from ledger import store
 from ledger.errors import SecretError
 from ledger.keys import KeyRing, MasterKey, ring_path
 from ledger.log import Log
 from ledger.reading import Reading
-from ledger.store import open_reader
 from ledger.store.engine import sqlite_path
 from ledger.store.read import Reader
 
@@ -43,25 +43,27 @@ def open_log(accept_clock: bool = False) -> Iterator[Log]:
         yield log
 
 
-def open_reading() -> Reading:
+@contextmanager
+def open_reading() -> Iterator[Reading]:
     """The same ledger to read from. It must be there; looking writes nothing."""
     here = settings.from_environment()
-    reader = find_reader(here)
-    return Reading.over(reader, here.data_dir, MasterKey.load(here.master_key_file), os.urandom)
+    with open_reader(here) as reader:
+        yield Reading.over(reader, here.data_dir, MasterKey.load(here.master_key_file), os.urandom)
 
 
-def find_reader(here: Settings) -> Reader:
+@contextmanager
+def open_reader(here: Settings) -> Iterator[Reader]:
     """The entries alone: no secret is needed to read them."""
     path = sqlite_path(here.database_url)
     if path is not None and not path.exists():  # to look would create it
         raise Stop(USAGE, f"there is no ledger yet in {path}; `postseal record` begins one")
-    reader = open_reader(here.database_url)
-    head = reader.find_head()
-    if head is None:
-        raise Stop(USAGE, "there is no ledger yet in this database; `postseal record` begins one")
-    if head.origin != here.origin:
-        raise Stop(UNAVAILABLE, f"this database holds the log {head.origin}, not {here.origin} (POSTSEAL_ORIGIN)")
-    return reader
+    with closing(store.open_reader(here.database_url)) as reader:
+        head = reader.find_head()
+        if head is None:
+            raise Stop(USAGE, "there is no ledger yet in this database; `postseal record` begins one")
+        if head.origin != here.origin:
+            raise Stop(UNAVAILABLE, f"this database holds the log {head.origin}, not {here.origin} (POSTSEAL_ORIGIN)")
+        yield reader
 
 
 def find_keys(here: Settings, reader: Reader) -> KeyRing | None:

@@ -37,12 +37,12 @@ def show(
 
     All times are UTC and those of the record: when the ledger recorded something, not when it happened.
     """
-    reading = open_reading()
-    if json_:
-        for line in history.lines(reading, message):
-            sys.stdout.write(json.dumps(_as_json(reading, line), ensure_ascii=False) + "\n")
-    else:
-        page(paper.console(), reading, message)
+    with open_reading() as reading:
+        if json_:
+            for line in history.lines(reading, message):
+                sys.stdout.write(json.dumps(_as_json(reading, line), ensure_ascii=False) + "\n")
+        else:
+            page(paper.console(), reading, message)
     return OK
 
 

@@ -9,7 +9,7 @@ import typer
 
 from api import settings
 from cli.exits import OK, USAGE, Stop
-from cli.opening import find_reader
+from cli.opening import open_reader
 from ledger import entry
 from ledger.errors import FormatError
 from ledger.event import KeyCompromised, KeyIntroduced
@@ -35,7 +35,8 @@ def trust(
 
     Hand it over by another way than the evidence: whoever could forge one of them must not be able to forge both.
     """
-    sys.stdout.buffer.write(policy(find_reader(settings.from_environment()), auditor or [], require or []).to_bytes())
+    with open_reader(settings.from_environment()) as reader:
+        sys.stdout.buffer.write(policy(reader, auditor or [], require or []).to_bytes())
     if sys.stdout.isatty():
         sys.stdout.write("\n")
     return OK

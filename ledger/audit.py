@@ -27,8 +27,8 @@ from ledger.replay import Replay, Row, Summary
 from ledger.rules import LIMIT, RULES_VERSION, Finding, Findings
 from ledger.workers import pool
 
-PART: Final = 2_000_000
-"""Entries a part should not exceed by much: some hundred megabytes of state."""
+AT_ONCE: Final = 1_000_000
+"""Entries whose chains one process keeps in memory (some 250 MB); of several, all together half, for they hand over."""
 
 
 class Reader(Protocol):
@@ -106,7 +106,8 @@ def audit(
     reader = open_reader()
     size = reader.size()
     latest = reader.checkpoint()
-    parts = parts or processes * max(1, -(-size // (PART * processes)))
+    at_once = AT_ONCE if processes == 1 else AT_ONCE // 2
+    parts = parts or max(processes, -(-size * processes // at_once))
     report = progress or _silent
     with pool(open_reader, reader, processes) as workers:
         jobs = [(_replay, (origin, part, parts, size)) for part in range(parts)]
@@ -115,7 +116,7 @@ def audit(
         whole.check_parts()
         signed = whole.read_checkpoint(latest, vkeys)
         wanted = whole.wanted_roots(signed, expect)
-        checked = workers.run([(_check_block, (task,)) for task in whole.blocks(wanted)], _ignore)
+        checked = workers.run(((_check_block, (task,)) for task in whole.blocks(wanted)), _ignore)
         whole.check_tree(checked, wanted)
     record = whole.record
     return Report(

@@ -170,10 +170,10 @@ def tracking(
     clock: event.Clock | None = None,
     key: bytes | None = None,
 ) -> Event:
-    """A tracking event for ``r1``... or, without a recipient, for the message. Grade and exact attribution are filled in.
+    """A tracking event for ``r1``... or, without a recipient, for the message. Grade and attribution are filled in.
 
-    What is sealed is protected by the recipient's data key, or the message's; ``key`` (16 bytes) identifies the event at
-    its source.
+    What is sealed is protected by the recipient's data key, or the message's; ``key`` (16 bytes) identifies the event
+    at its source.
     """
     check_source(source)
     number = 0 if recipient is None else number_of(recipient)
@@ -202,7 +202,7 @@ def _plain_facts(kind: str, on_recipient: bool, attestation: str) -> event.Facts
 
 
 def check_source(source: str) -> None:
-    """InvalidRequest unless it is one of the classes of observers: a type checker does not see what a caller was told."""
+    """InvalidRequest unless it is a class of observers: a type checker does not see what a caller was told."""
     if source not in _SOURCES:
         raise InvalidRequest(f"a source is one of {', '.join(sorted(_SOURCES))}")
 

@@ -10,6 +10,7 @@ import gc
 import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 _T = TypeVar("_T")
@@ -84,6 +85,7 @@ class _Several:
         methods = multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         self._counter = context.Value("q", 0)
+        self._ahead = 2 * processes
         self._executor = ProcessPoolExecutor(processes, context, _begin, (open_resource, self._counter))
 
     def __enter__(self) -> _Several:
@@ -93,11 +95,16 @@ class _Several:
         self._executor.shutdown(cancel_futures=True)
 
     def run(self, jobs: Iterable[Job[_T]], tell: Callable[[int], None]) -> list[_T]:
-        futures: list[Future[_T]] = [self._executor.submit(_work, job) for job in jobs]
-        waiting = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+        waiting: dict[Future[_T], int] = {}
+        results: dict[int, _T] = {}
+        queue = enumerate(jobs)
+        while True:
+            # A job holds its arguments: only so many are made ahead as keep every process busy.
+            for number, job in islice(queue, self._ahead - len(waiting)):
+                waiting[self._executor.submit(_work, job)] = number
+            if not waiting:
+                return [results[number] for number in sorted(results)]
+            done, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
             for future in done:
-                future.result()  # raises what stopped it, before the others have worked for nothing
+                results[waiting.pop(future)] = future.result()
             tell(self._counter.value)
-        return [future.result() for future in futures]

@@ -23,11 +23,13 @@ from cli.audit import Audited, replay_log
 from cli.block import IN_TIME, INSIDE
 from cli.demo import story
 from cli.demo.story import Told
-from cli.exits import NO, OK
-from cli.opening import AcceptClock, find_reader, open_log
+from cli.exits import NO, OK, Stop
+from cli.opening import AcceptClock, open_log, open_reader
 from cli.plain import moment, plural
 from cli.trust import policy
 from ledger import durable, entry, evidence, statement
+
+MANY: Final = 1000
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -52,13 +54,16 @@ def demo(accept_clock: AcceptClock = False) -> int:
     out = paper.console()
     here = settings.from_environment()
     with open_log(accept_clock) as log:
-        before = log.reader.log_chain().n, len(log.reader.messages(1000))
-        _begin(out, here, before)
+        held = len(log.reader.messages(MANY))
+        if held and not (here.data_dir / "demo").exists():
+            # What is written here stays for ever: letters that nobody sent do not belong into a ledger in earnest.
+            raise Stop(NO, "this ledger holds mail that is not the demo's; give it another POSTSEAL_DATA_DIR")
+        place = _place(here)
+        _begin(out, here, held)
         told = story.tell(log)
         _letters(out, told)
         _events(out, told)
         _blocks(out, told)
-    place = _place(here)
     audited = _audit(here, told, place)
     _tell_audit(out, audited)
     good = _check(out, place)
@@ -66,9 +71,10 @@ def demo(accept_clock: AcceptClock = False) -> int:
     return OK if audited.status == OK and good else NO
 
 
-def _begin(out: Console, here: Settings, before: tuple[int, int]) -> None:
+def _begin(out: Console, here: Settings, held: int) -> None:
     out.print(paper.text("Postseal", "bold").append(" keeps a record of e-mail in which every entry can be checked."))
-    known = f"it holds {plural(before[1], 'message')} already" if before[1] else "it is new"
+    count = plural(held, "message") if held < MANY else f"{MANY:,} messages or more"
+    known = f"it holds {count} already" if held else "it is new"
     out.print(f"The ledger is in {_short(here.data_dir)}; {known}.")
 
 
@@ -142,13 +148,13 @@ def _audit(here: Settings, told: Told, place: Path) -> Audited:
         durable.create(place / name, evidence.format(document))
     key = here.data_dir / "demo" / "auditor.key"
     signer = auditor.load(key) if key.exists() else auditor.create(key, "auditor.example")
-    reader = find_reader(here)
-    audited = replay_log(here, reader, [], 1)
-    durable.create(place / "trust.json", policy(reader, [signer.vkey], []).to_bytes())
-    if audited.report.ok:
-        signed = statement.sign(audited.report.statement(), signer)
-        durable.create(place / "replay-statement", signed)
-        attach(place / "offer-no-access-r2.json", signed, audited.report, reader)
+    with open_reader(here) as reader:
+        audited = replay_log(here, reader, [], 1)
+        durable.create(place / "trust.json", policy(reader, [signer.vkey], []).to_bytes())
+        if audited.report.ok:
+            signed = statement.sign(audited.report.statement(), signer)
+            durable.create(place / "replay-statement", signed)
+            attach(place / "offer-no-access-r2.json", signed, audited.report, reader)
     history_ = (place / "offer-history.json").read_bytes()
     durable.create(place / "forged.json", story.tamper(history_))
     return audited

@@ -50,8 +50,12 @@ class Store:
 def open_store(url: str) -> Store:
     """Connect, refuse what is not durable, bring the schema up to date."""
     engine = engines.open_engine(url)
-    engines.check_durable(engine)
-    engines.upgrade(engine)
+    try:
+        engines.check_durable(engine)
+        engines.upgrade(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return Store(url, engine, Reader(engine))
 
 

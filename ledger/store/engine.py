@@ -14,7 +14,7 @@ import alembic.command
 import alembic.config
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 
 from ledger.errors import StartRefused, StoreUnavailable, UnsafeStore
 
@@ -49,7 +49,7 @@ def open_engine(url: str) -> Engine:
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise UnsafeStore("an SQLite ledger needs a file; memory survives nothing")
-        engine = create_engine(parsed, poolclass=NullPool, connect_args=_SQLITE)
+        engine = create_engine(parsed, poolclass=QueuePool, pool_size=8, max_overflow=-1, connect_args=_SQLITE)
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     if backend == "postgresql" and parsed.get_driver_name() == "psycopg":
@@ -120,5 +120,7 @@ def upgrade(engine: Engine) -> None:
 def explain(error: DBAPIError | Exception) -> str:
     """One line on what a database driver said, without statement, parameters or connection string."""
     cause = getattr(error, "orig", None) or error
+    if isinstance(cause, OSError):
+        return f"{cause.filename}: {cause.strerror}" if cause.filename else f"the database cannot be used: {cause}"
     said = str(cause).strip().split("\n", 1)[0][:200]
     return f"the database said: {said}" if said else f"the database failed: {type(cause).__name__}"

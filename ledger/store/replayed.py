@@ -1,14 +1,16 @@
-"""A stored log as `ledger.audit` reads it. Made in each process from what can be pickled; everything it says may be a lie."""
+"""A stored log as `ledger.audit` reads it. Made in each process from what can be pickled; all it says may be a lie."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from weakref import finalize
 
 from sqlalchemy import func, select
 
 from ledger.store import tables as t
+from ledger.store.append import Row
 from ledger.store.engine import open_engine
-from ledger.store.read import Reader, Row
+from ledger.store.read import Reader
 
 
 class StoredLog:
@@ -17,6 +19,8 @@ class StoredLog:
     def __init__(self, url: str, note: bytes) -> None:
         self._reader = Reader(open_engine(url))
         self._note = note
+        # An audit opens readers in processes of its own making, and closes none.
+        finalize(self, self._reader.close)
 
     def size(self) -> int:
         with self._reader.snapshot() as connection:

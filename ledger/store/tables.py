@@ -128,7 +128,8 @@ chains: Final = Table(
     ),
     Column("extra", Text, nullable=False),  # canonical JSON of ledger.state.Chain.extra
     Index("chains_root_ordinal", "root", "ordinal", unique=True),
-    postgresql_with={"fillfactor": 60},  # its rows change often and no index does: room for the new version beside the old
+    # Its rows change often and their keys never: room for the new version beside the old, and no index is touched.
+    postgresql_with={"fillfactor": 60},
 )
 
 tokens: Final = Table(

@@ -102,7 +102,9 @@ class Attacker:
         self.signer: Signer = ring.signer()
         with connect(path) as c:
             self.log, self.origin = c.execute("SELECT log, origin FROM head").fetchone()
-            self.items = [Item(orjson.loads(data), seq) for seq, data in c.execute("SELECT seq, entry FROM entries ORDER BY 1")]
+            self.items = [
+                Item(orjson.loads(data), seq) for seq, data in c.execute("SELECT seq, entry FROM entries ORDER BY 1")
+            ]
             self._keys = {no: row for no, *row in c.execute("SELECT no, subject, epoch, wrapped FROM data_keys")}
             self._sealed = c.execute("SELECT seq, key, box FROM sealed ORDER BY seq, key").fetchall()
             self._requests = [

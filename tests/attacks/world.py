@@ -14,12 +14,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ledger import act, checkpoint, drafts, entry, envelope, event, fingerprint, mark
+from ledger import act, document, drafts, envelope, event, fingerprint, mark
 from ledger.checkpoint import Checkpoint
 from ledger.errors import Blocked
 from ledger.keys import KeyRing, MasterKey, ring_path
 from ledger.log import Log, Receipt, RecordedMessage, event_key, request_key
-from ledger.note import Verifier
 from ledger.sequencer import Outcome, Submission
 
 ORIGIN = "log.example/attacked"
@@ -220,7 +219,10 @@ class Maker:
     def block(self, made: RecordedMessage, lift: bool) -> None:
         log, message = self.log, made.message
         block, _ = log.block(
-            message, "all", reason="wrong-recipient", sealed=[("reason_text", f"meant for somebody else: {made.message}")]
+            message,
+            "all",
+            reason="wrong-recipient",
+            sealed=[("reason_text", f"meant for somebody else: {made.message}")],
         )
         draft = self.event(message, "r1", "download.started", "portal", file="f1", transfer=log.new_id())
         with suppress(Blocked):
@@ -291,7 +293,8 @@ def _midway(maker: Maker) -> None:
     maker.submit(act.Own("key.retired", event.KeyRetired(vkey=first)))
     log.ring.new_epoch(maker.clock.now)
     if log.store.kind == "sqlite":
-        world.backup = world.path.with_name("backup.db")
+        # Not beside the database: what lies there is copied for every attack.
+        world.backup = world.directory.with_name(f"{world.directory.name}-backup.db")
         source, target = sqlite3.connect(world.path), sqlite3.connect(world.backup)
         source.backup(target)
         source.close()
@@ -302,9 +305,7 @@ def _large(maker: Maker) -> None:
     """Lists too long for one entry: digests, tokens, the files of a block; and a key that was stolen once."""
     log = maker.log
     first = log.ring.keys[0].vkey
-    maker.submit(
-        act.Own("key.compromised", event.KeyCompromised(vkey=first, since="2026-06-01T00:00:00.000000Z"))
-    )
+    maker.submit(act.Own("key.compromised", event.KeyCompromised(vkey=first, since="2026-06-01T00:00:00.000000Z")))
     made = maker.message(1001, 3, 260, tokens=300)
     maker.beat()
     log.block(made.message, "all")
@@ -342,13 +343,4 @@ def _export(maker: Maker) -> None:
 
 
 def document_of(made: Any) -> bytes:
-    from ledger import document
-
     return document.format(made)
-
-
-def verifiers(world: World) -> list[Verifier]:
-    return [Verifier.parse(vkey) for vkey in world.vkeys]
-
-
-__all__ = ["ORIGIN", "Clock", "Maker", "World", "build", "checkpoint", "entry", "open_world", "verifiers"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.commands import run
+from tests.cli.commands import Commands, run
 
 
 def test_it_runs_and_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
@@ -31,3 +31,9 @@ def test_it_runs_and_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
     place = data / "demo" / "1"
     checked = run("verify", "--trust", place / "trust.json", place / "offer-no-access-r2.json", cwd=tmp_path)
     assert checked.status == 0, checked
+
+
+def test_it_leaves_a_ledger_in_earnest_alone(postseal: Commands, message: str) -> None:
+    ran = postseal("demo")
+    assert ran.status == 1 and "give it another POSTSEAL_DATA_DIR" in ran.err
+    assert len(postseal.ok("messages", "--json").lines) == 1

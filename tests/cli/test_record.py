@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import pytest
 
 from cli import record
 from tests.cli.commands import MAIL, Commands
+from tests.helpers import HOUSE, environment
 
 
 def test_a_message_is_recorded_under_its_declared_envelope(postseal: Commands, mail: Path) -> None:
@@ -116,3 +121,30 @@ def test_many_are_recorded_in_one_opening(postseal: Commands, tmp_path: Path, mo
     assert (report["messages"], report["recipients"]) == (250, 500)
     # One start, one stop: 2 to open the log, 3 entries a message.
     assert report["size"] == 2 + 2 + 250 * 3
+
+
+def test_answers_stay_on_standard_output_beside_a_progress_bar(tmp_path: Path, mail: Path) -> None:
+    terminal, slave = pty.openpty()
+    command = [sys.executable, "-m", "cli.main", "record", str(mail), "--quiet"]
+    env = environment(DATA_DIR=str(tmp_path / "data")) | {"TERM": "xterm", "PYTHONPATH": str(HOUSE)}
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave, text=True, cwd=HOUSE, env=env, timeout=60)
+    os.close(slave)
+    shown = os.read(terminal, 65536)
+    os.close(terminal)
+    assert ran.returncode == 0 and len(ran.stdout.strip()) == 36
+    assert b"recording" in shown and ran.stdout.strip().encode() not in shown
+
+
+def test_all_of_it_on_postgresql(
+    postseal: Commands, mail: Path, tmp_path: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSTSEAL_DATABASE_URL", postgresql_url)
+    message = postseal.ok("record", mail, "--hosted", "f1", "-q").out.strip()
+    assert postseal.ok("record", mail, "--hosted", "f1", "--json").json["repeated"]
+    postseal.ok("block", message, "--scope", "all")
+    assert postseal("event", message, "download.started", "--file", "f1", "--recipient", "r1").status == 1
+    assert "plan.pdf" in postseal.ok("show", message).out
+    postseal.ok("export", message, "-o", tmp_path / "evidence.json")
+    vkey = postseal.ok("keys", "list", "--json").json["vkey"]
+    postseal.ok("verify", "--vkey", vkey, tmp_path / "evidence.json")
+    assert postseal.ok("audit", "--processes", "2", "--json").json["findings"] == []
