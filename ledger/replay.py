@@ -108,7 +108,7 @@ class Replay:
         pool: list[str] = []
         doubtful = False
         for seq, root, number, n, stored, data in rows:
-            if seq != following and (type(seq) is not int or not following < seq <= _MAX):
+            if type(seq) is not int or not following <= seq <= _MAX:
                 find("seq", following, "a row is out of order, repeated or not numbered")
                 continue
             try:

@@ -208,7 +208,7 @@ class Sequencer:
         """An answer for each, whatever happens. What breaks a batch (a defect, a constraint of the database) is found by
         halving, so that it fails alone; nothing of a broken batch stands, so its halves may be written again."""
         try:
-            transaction, answers = self._write(submissions)
+            signer, transaction, answers = self._write(submissions)
         except Conflict as error:
             if len(submissions) == 1:
                 return [InvalidRequest(f"an act that stands already is not written again: {error}")]
@@ -222,7 +222,7 @@ class Sequencer:
             if len(submissions) == 1:
                 return [Unavailable(f"the ledger failed: {type(error).__name__}")]
         else:
-            return self._sign(transaction, answers)
+            return self._sign(signer, transaction, answers)
         half = len(submissions) // 2
         return self._settle(submissions[:half]) + self._settle(submissions[half:])
 
@@ -230,12 +230,16 @@ class Sequencer:
         self._appender.rollback()
         self._tree.forget()
 
-    def _write(self, submissions: Sequence[Submission]) -> tuple[Transaction, list[Answer]]:
-        """Durable when it returns; when it raises, nothing of it stands that anybody was told of."""
+    def _write(self, submissions: Sequence[Submission]) -> tuple[Signer, Transaction, list[Answer]]:
+        """Durable when it returns; when it raises, nothing of it stands that anybody was told of.
+
+        The key is taken under the lock and used after the commit: a rotation that is finished meanwhile introduced its
+        key above the size that is signed here.
+        """
         for attempt in range(COMMIT_ATTEMPTS):
             batch = uuid7(time.time_ns() // 1000, self._random(10))
             try:
-                clock, transaction, answers = self._decide(submissions)
+                clock, signer, transaction, answers = self._decide(submissions)
                 if not transaction.rows.entries:
                     self._appender.rollback()
                     transaction.keep()
@@ -252,7 +256,7 @@ class Sequencer:
                 # Not before: a step of the clock that was not recorded must show again in the next attempt.
                 self._clock = clock
                 self._durable = transaction.size, transaction.root
-                return transaction, answers
+                return signer, transaction, answers
             except StoreUnavailable as error:
                 # Nothing of this attempt stands: a broken connection, or a COMMIT that is known not to have happened.
                 self._forget()
@@ -277,7 +281,7 @@ class Sequencer:
             "whether this was recorded will be known when it does: repeat it under the same key"
         )
 
-    def _decide(self, submissions: Sequence[Submission]) -> tuple[Clock, Transaction, list[Answer]]:
+    def _decide(self, submissions: Sequence[Submission]) -> tuple[Clock, Signer, Transaction, list[Answer]]:
         head = self._appender.begin()
         size, root = self._durable
         if head.size < size or (head.size == size and head.root != root):
@@ -285,6 +289,7 @@ class Sequencer:
                 f"the database was replaced under the running ledger: it holds {head.size} entries, where {size} were "
                 "acknowledged; stop, and bring back the newest database"
             )
+        signer = self._secrets.signer()
         wall = self._wall() if self._wall is not None else self._appender.now()
         clock = copy(self._clock)
         at, step = clock.judge(wall, self._monotonic(), head.at)
@@ -298,12 +303,12 @@ class Sequencer:
                 answers.append(_answer(transaction, submission))
             except Refused as refused:
                 answers.append(refused)
-        return clock, transaction, answers
+        return clock, signer, transaction, answers
 
-    def _sign(self, transaction: Transaction, answers: list[Answer]) -> list[Answer]:
+    def _sign(self, signer: Signer, transaction: Transaction, answers: list[Answer]) -> list[Answer]:
         signed = Checkpoint(transaction.origin, transaction.size, transaction.root)
         try:
-            note = checkpoint.sign(signed, self._secrets.signer())
+            note = checkpoint.sign(signed, signer)
             if self._committed is not None:
                 self._committed(signed, note)
         except LedgerError as error:

@@ -194,15 +194,15 @@ class Indexes:
     _request: int = 0
     _unit: tuple[str | UnsetType, int] = UNSET, 0
 
-    def compare(self, made: entry.Entry, found: Inspection) -> None:
+    def compare(self, seq: int, made: entry.Entry, found: Inspection) -> None:
         """The next entry."""
-        while self._event < len(self.events) and self.events[self._event] == made.seq:
-            if made.kind in WHOLE or (self._event and self.events[self._event - 1] == made.seq):
-                found.say(f"seen: an event key points at entry {made.seq}, which is no event, or has a key already")
+        while self._event < len(self.events) and self.events[self._event] == seq:
+            if made.kind in WHOLE or (self._event and self.events[self._event - 1] == seq):
+                found.say(f"seen: an event key points at entry {seq}, which is no event, or has a key already")
             self._event += 1
         if made.act is UNSET or made.act != self._unit[0]:
-            self.end(made.seq, found)
-            self._unit = made.act, made.seq
+            self.end(seq, found)
+            self._unit = made.act, seq
 
     def end(self, seq: int, found: Inspection) -> None:
         """What one act wrote, or a single entry, ends before entry ``seq``."""
@@ -242,7 +242,7 @@ def _boxes(
     for chunk in reader.rows(0, 1):
         for seq, root, _, _, _, data in chunk:
             made = entry.decode(data)
-            indexes.compare(made, found)
+            indexes.compare(seq, made, found)
             digests = set(made.sealed)
             erased = root in erasing or 0 in erasing
             for row in sealed(seq):

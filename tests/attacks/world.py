@@ -244,7 +244,7 @@ def build(url: str, directory: Path, messages: int = MESSAGES) -> World:
     world = World(url, directory, log.id, [], log.checkpoint()[0], b"")
     maker = Maker(log, clock, world)
     for number in range(1, messages + 1):
-        recipients, files = 1 + number % 5, 1 + number % 3
+        recipients, files = 1 + number % 5, 1 + number % 4
         made = maker.message(number, recipients, files, tokens=1)
         receipt = log.receipt(made.outcome)
         world.receipts.append(receipt)

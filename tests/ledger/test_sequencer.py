@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ledger.act import Event
 from ledger.checkpoint import Checkpoint
 from ledger.errors import InFlight, InvalidRequest, KeyReused, Unavailable, UnknownReference
 from ledger.log import Log, event_key, request_key
-from ledger.note import Verifier
+from ledger.note import Signer, Verifier
 from ledger.plan import Plan
 from ledger.sequencer import Answer, Outcome, Submission
 from tests.ledger.ledgers import bare, beat, download, mail, open_log, outcome, outcomes, record, submit
@@ -98,6 +98,18 @@ def digest(k: int) -> bytes:
 # Order
 
 
+class Telling:
+    """A key that tells of each signature before it makes it."""
+
+    def __init__(self, signer: Signer, tell: Callable[[], None]) -> None:
+        self.name, self.key_id = signer.name, signer.key_id
+        self._signer, self._tell = signer, tell
+
+    def sign(self, text: bytes) -> bytes:
+        self._tell()
+        return self._signer.sign(text)
+
+
 def test_lock_write_commit_sign_answer(place: Place) -> None:
     told: list[str] = []
 
@@ -111,12 +123,7 @@ def test_lock_write_commit_sign_answer(place: Place) -> None:
 
     with bare(place.url, place.directory, lambda appender: Watched(appender, tell), committed=committed) as writer:
         signer = writer.ring.signer
-
-        def sign() -> Any:
-            told.append("sign")
-            return signer()
-
-        writer.ring.signer = sign  # type: ignore[method-assign]
+        writer.ring.signer = lambda: Telling(signer(), lambda: told.append("sign"))  # type: ignore[method-assign]
         future = writer.sequencer.submit([Submission(beat(place.log.instance))])
         future.add_done_callback(lambda _: told.append("answer"))
         future.result(30)

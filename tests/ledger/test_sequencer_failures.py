@@ -279,16 +279,34 @@ def test_a_signature_that_fails_after_commit_is_not_an_answer(stage: Stage) -> N
     signer = stage.writer.ring.signer
     for error in (SecretError("the key ring is gone"), OSError("disk")):
 
-        def fail(error: Exception = error) -> Any:
-            raise error
+        class Failing:
+            name, key_id = signer().name, signer().key_id
+
+            def sign(self, text: bytes, error: Exception = error) -> bytes:
+                raise error
 
         stage.prepare()
-        stage.writer.ring.signer = fail  # type: ignore[method-assign]
+        stage.writer.ring.signer = Failing  # type: ignore[method-assign]
         answers = stage.run()
         assert all(isinstance(a, LedgerError) for a in answers)
         assert stage.flaky.calls.count("commit") == 1
         stage.writer.ring.signer = signer  # type: ignore[method-assign]
         assert all(a.repeated for a in stage.again())
+
+
+def test_without_a_key_nothing_is_recorded(stage: Stage) -> None:
+    stage.prepare()
+    signer = stage.writer.ring.signer
+
+    def gone() -> Any:
+        raise SecretError("the key ring is gone")
+
+    stage.writer.ring.signer = gone  # type: ignore[method-assign]
+    answers = stage.run()
+    assert all(isinstance(a, SecretError) for a in answers)
+    assert "commit" not in stage.flaky.calls
+    stage.writer.ring.signer = signer  # type: ignore[method-assign]
+    assert not any(a.repeated for a in stage.again())
 
 
 def test_a_ledger_that_went_backward_halts_the_writer(place: Place) -> None:
