@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
+import os
+import threading
 import time
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from bench.figure import Figure
 from bench.ingest import ORIGIN
@@ -36,11 +38,34 @@ def run(url: str, note: bytes, vkey: str, processes: int, times: int, target: fl
 
 
 def _audit(pipe: Connection, url: str, note: bytes, vkey: str, processes: int) -> None:
+    over = threading.Event()
+    peaks: list[int] = []
+    watch = threading.Thread(target=_watch, args=(over, peaks))
+    watch.start()
     start = time.perf_counter()
     report = audit(partial(StoredLog, url, note), origin=ORIGIN, vkeys=[vkey], processes=processes)
     seconds = time.perf_counter() - start
+    over.set()
+    watch.join()
     assert report.ok, report.findings[:3]
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # The largest child, for each of them: they do the same work.
-    others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * processes if processes > 1 else 0
-    pipe.send((report.size, seconds, (own + others) / 1024, report.messages, report.recipients))
+    pipe.send((report.size, seconds, max(peaks) / 1024, report.messages, report.recipients))
+
+
+def _watch(over: threading.Event, peaks: list[int]) -> None:
+    """The peaks of this process and of those it started, together, as often as they can be read before they end."""
+    while True:
+        pids = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
+        peaks.append(sum(_peak(pid) for pid in pids))
+        if over.wait(0.1):
+            return
+
+
+def _peak(pid: int | None) -> int:
+    """Kilobytes. Not from getrusage: there a new process begins with the peak of the one that started it."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0

@@ -74,6 +74,10 @@ def recording(
     for token in (token for some in (tokens or {}).values() for token in some):
         if not _HASH(token):
             raise InvalidRequest("a link token is given as the hex of its SHA-256")
+    if any(not 1 <= number <= len(sent.rcpt_to) for number in tokens or {}):
+        raise InvalidRequest(f"link tokens for a recipient who is not one of {len(sent.rcpt_to)}")
+    if unknown := set(hosted).difference(leaf.file for leaf in print_.files):
+        raise InvalidRequest(f"{len(unknown)} files are said to be hosted that the message does not have")
     message = uuid7(micros, chance(10))
     chains = [uuid7(micros, chance(10)) for _ in sent.rcpt_to]
     openings = [

@@ -45,7 +45,8 @@ from ledger.merkle import EMPTY_ROOT
 from ledger.note import Signer
 from ledger.plan import Act
 from ledger.store.append import Appender, Conflict
-from ledger.transaction import Recorded, Transaction, Tree
+from ledger.transaction import Recorded, Transaction
+from ledger.tree import Tree
 
 MAX_BATCH = 4096
 """Acts in one transaction: bounds how long others wait for the lock."""

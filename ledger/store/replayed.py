@@ -7,6 +7,7 @@ from weakref import finalize
 
 from sqlalchemy import func, select
 
+from ledger.errors import FormatError
 from ledger.store import tables as t
 from ledger.store.append import Row
 from ledger.store.engine import open_engine
@@ -25,14 +26,17 @@ class StoredLog:
     def size(self) -> int:
         with self._reader.snapshot() as connection:
             last = connection.execute(select(func.max(t.entries.c.seq))).scalar_one()
-        return 0 if last is None else int(last) + 1
+        if last is not None and type(last) is not int:
+            raise FormatError("entries are numbered by something else than integers")
+        return 0 if last is None else last + 1
 
     def checkpoint(self) -> bytes:
         return self._note
 
     def rows(self, part: int, parts: int, size: int) -> Iterator[Sequence[Row]]:
         for chunk in self._reader.rows(part, parts):
-            if chunk[-1][0] >= size:
+            last = chunk[-1][0]
+            if type(last) is int and last >= size:
                 # Written since the audit began.
                 yield [row for row in chunk if row[0] < size]
                 return

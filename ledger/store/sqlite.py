@@ -46,6 +46,7 @@ class SqliteAppender:
         self._engine = engine
         self._path = path
         self._lock: int | None = None
+        self._place = 0, 0
         self._pooled: PoolProxiedConnection | None = None
         self._connection: Any = None
         self._cursor: Any = None
@@ -55,6 +56,11 @@ class SqliteAppender:
             if self._lock is None:
                 self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
+            # A file put in the place of the one that is open: what is written to that one would be lost with it.
+            found = self._path.stat()
+            if (found.st_dev, found.st_ino) != self._place:
+                self._drop()
+                self._place = found.st_dev, found.st_ino
             if self._connection is None:
                 self._pooled = self._engine.raw_connection()
                 self._connection = self._pooled.driver_connection

@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from ledger import note
+from ledger.act import Own
 from ledger.audit import Report
 from ledger.errors import LedgerError, ProofError, RolledBack, StartRefused
-from ledger.merkle import check_consistency, check_inclusion
-from ledger.store import open_reader
+from ledger.event import Instance
+from ledger.merkle import check_consistency, check_inclusion, prove_consistency, prove_inclusion
+from ledger.store import open_reader, open_store
+from ledger.store.projections import rebuild
 from ledger.store.sqlite import SqliteAppender
-from tests.attacks.attacker import Attacker, connect
+from tests.attacks.attacker import Attacker, connect, new_id
 from tests.attacks.checks import audited, broken, inspected, says
 from tests.attacks.world import World
 
@@ -38,15 +41,19 @@ def one(world: World, query: str) -> int:
 SIMPLE = {
     "an entry deleted": ("DELETE FROM entries WHERE seq = 1500", "seq", "an entry is missing"),
     "an access deleted, and what follows moved up": (
-        "DELETE FROM entries WHERE seq = 1500; UPDATE entries SET seq = -seq WHERE seq > 1500;"
-        "UPDATE entries SET seq = -seq - 1 WHERE seq < 0",
+        (
+            "DELETE FROM entries WHERE seq = 1500; UPDATE entries SET seq = -seq WHERE seq > 1500;"
+            "UPDATE entries SET seq = -seq - 1 WHERE seq < 0"
+        ),
         "seq",
         "numbered otherwise than its row",
     ),
     "the tail cut off": ("DELETE FROM entries WHERE seq > 2900", "checkpoint", "entries, and 2901 are here"),
     "two entries exchanged": (
-        "UPDATE entries SET seq = -1 WHERE seq = 1500; UPDATE entries SET seq = 1500 WHERE seq = 1501;"
-        "UPDATE entries SET seq = 1501 WHERE seq = -1",
+        (
+            "UPDATE entries SET seq = -1 WHERE seq = 1500; UPDATE entries SET seq = 1500 WHERE seq = 1501;"
+            "UPDATE entries SET seq = 1501 WHERE seq = -1"
+        ),
         "prev",
         "not the leaf hash of the entry before",
     ),
@@ -129,19 +136,26 @@ SIMPLE = {
         "",
     ),
     "an entry with a number in another spelling": (
-        "UPDATE entries SET entry = CAST(replace(CAST(entry AS TEXT), '\"v\":1', '\"v\":1.0') AS BLOB) WHERE seq = 1500",
+        (
+            "UPDATE entries SET entry = CAST(replace(CAST(entry AS TEXT), '\"v\":1', '\"v\":1e0') AS BLOB)"
+            " WHERE seq = 1500"
+        ),
         "canonical",
         "",
     ),
     "an entry with a key twice": (
-        'UPDATE entries SET entry = CAST(replace(CAST(entry AS TEXT), \'"v":1\', \'"v":1,"v":1\') AS BLOB)'
-        " WHERE seq = 1500",
+        (
+            'UPDATE entries SET entry = CAST(replace(CAST(entry AS TEXT), \'"v":1\', \'"v":1,"v":1\') AS BLOB)'
+            " WHERE seq = 1500"
+        ),
         "canonical",
         "",
     ),
     "a number of a thousand digits": (
-        "UPDATE entries SET entry = CAST(replace(CAST(entry AS TEXT), '\"v\":1',"
-        " '\"v\":' || replace(hex(zeroblob(500)), '0', '1')) AS BLOB) WHERE seq = 1500",
+        (
+            "UPDATE entries SET entry = CAST(replace(CAST(entry AS TEXT), '\"v\":1',"
+            " '\"v\":' || replace(hex(zeroblob(500)), '0', '1')) AS BLOB) WHERE seq = 1500"
+        ),
         "canonical",
         "",
     ),
@@ -151,8 +165,10 @@ SIMPLE = {
         "",
     ),
     "an entry with letters that are none": (
-        "UPDATE entries SET entry = CAST(replace(CAST(entry AS TEXT), '\"kind\"', x'22c3286b22') AS BLOB)"
-        " WHERE seq = 1500",
+        (
+            "UPDATE entries SET entry = CAST(replace(CAST(entry AS TEXT), '\"kind\"', x'22c3286b22') AS BLOB)"
+            " WHERE seq = 1500"
+        ),
         "canonical",
         "",
     ),
@@ -167,7 +183,11 @@ def test_entries_and_tiles(prey: World, name: str, parts: int) -> None:
     statements, rule, words = SIMPLE[name]
     sql(prey, *statements.split(";"))
     found = broken(audited(prey, parts=parts))
-    assert words in found.get(rule, "nothing"), found
+    if parts > 1 and "SET root" in statements:
+        # Cut by a column that lies, the log has lost it to a part where its chain is not.
+        assert "chain.gap" in found, found
+    else:
+        assert words in found.get(rule, "nothing"), found
 
 
 def test_the_cuts_agree(prey: World) -> None:
@@ -180,7 +200,7 @@ def test_the_cuts_agree(prey: World) -> None:
         "UPDATE entries SET leaf = zeroblob(32) WHERE seq = 2000",
     )
     whole = broken(audited(prey))
-    for options in ({"parts": 2}, {"parts": 7}, {"parts": 5000}, {"processes": 2}, {"processes": 2, "parts": 5}):
+    for options in ({"parts": 2}, {"parts": 7}, {"parts": 50}, {"processes": 2, "parts": 5}):
         assert {"seq", "columns"} <= set(broken(audited(prey, **options))), options
         assert broken(audited(prey, **options)).keys() >= whole.keys() - {"prev", "chain.gap", "chain.cprev"}
 
@@ -199,16 +219,6 @@ PROJECTED = {
         "UPDATE chains SET extra = replace(extra, '\"fetched\"', '\"fetchex\"') WHERE extra LIKE '%fetched%'",
         "chains: extra of chain",
     ),
-    "two boxes of an entry swapped": (
-        "UPDATE sealed SET box = (SELECT o.box FROM sealed o WHERE o.seq = sealed.seq AND o.key != sealed.key LIMIT 1)"
-        " WHERE seq IN (SELECT seq FROM sealed GROUP BY seq HAVING count(*) = 2)",
-        "does not open",
-    ),
-    "the boxes of two entries swapped": (
-        "UPDATE sealed SET seq = -1 WHERE seq = (SELECT min(seq) FROM sealed WHERE seq > 1000);"
-        "UPDATE sealed SET seq = (SELECT min(seq) FROM sealed WHERE seq > 1000) - 1 WHERE seq = -1",
-        "sealed: ",
-    ),
     "everything sealed deleted": ("DELETE FROM sealed; DELETE FROM data_keys", "no entry tells of an erasure"),
     "a data key deleted": ("DELETE FROM data_keys WHERE no = 20", "the data key of a box ... is missing"),
     "another recipient's data key": (
@@ -216,13 +226,17 @@ PROJECTED = {
         "cannot be opened",
     ),
     "a key filed under somebody else": (
-        "UPDATE data_keys SET subject = 'x' || subject WHERE no = 20;"
-        "UPDATE data_keys SET subject = (SELECT substr(subject, 2) FROM data_keys WHERE no = 20) WHERE no = 21",
+        (
+            "UPDATE data_keys SET subject = 'x' || subject WHERE no = 20;"
+            "UPDATE data_keys SET subject = (SELECT substr(subject, 2) FROM data_keys WHERE no = 20) WHERE no = 21"
+        ),
         "cannot be opened",
     ),
     "a chain nobody opened": (
-        "INSERT INTO chains SELECT -5, 'x', -5, 0, files, recipients, n, leaf, grade, accesses, sent, received, opened,"
-        " link_opened, started, downloaded, bounced, denied, extra FROM chains WHERE no = 20",
+        (
+            "INSERT INTO chains SELECT -5, 'x', -5, 0, files, recipients, n, leaf, grade, accesses, sent, received,"
+            " opened, link_opened, started, downloaded, bounced, denied, extra FROM chains WHERE no = 20"
+        ),
         "chains: ",
     ),
     "a token of a chain that is not there": (
@@ -255,6 +269,19 @@ def test_everything_else(prey: World, name: str, parts: int) -> None:
     sql(prey, *(statements.split(";") if "TRIGGER" not in statements else [statements]))
     found = inspected(prey, parts=parts)
     assert says(found, words), found
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_two_boxes_swapped(prey: World, apart: bool) -> None:
+    """Of two recipients on one entry, or of two entries under one key."""
+    by = ("seq", "key") if not apart else ("key", "seq")
+    with connect(prey.path) as db:
+        (same,) = db.execute(f"SELECT {by[0]} FROM sealed GROUP BY {by[0]} HAVING count(*) > 2 LIMIT 1").fetchone()
+        (a, one), (b, other) = db.execute(f"SELECT {by[1]}, box FROM sealed WHERE {by[0]} = ? LIMIT 2", [same])
+        for place, box in ((a, other), (b, one)):
+            db.execute(f"UPDATE sealed SET box = ? WHERE {by[0]} = ? AND {by[1]} = ?", [box, same, place])
+    found = inspected(prey)
+    assert sum("sealed does not open" in finding for finding in found) == 2, found
 
 
 def test_null_where_there_is_none(prey: World) -> None:
@@ -352,7 +379,10 @@ HEADS: dict[str, tuple[str, str]] = {
     "root": ("UPDATE head SET root = zeroblob(32)", "not that of a tree"),
     "size": ("UPDATE head SET size = size + 1", "not that of a tree"),
     "size of another age": ("UPDATE head SET size = size - 1", "it is an older copy"),
-    "frontier": ("UPDATE head SET frontier = substr(frontier, 1, 8) || zeroblob(length(frontier) - 8)", ""),
+    "frontier": (
+        "UPDATE head SET frontier = CAST(substr(frontier, 1, 8) || zeroblob(length(frontier) - 8) AS BLOB)",
+        "not that of its tree",
+    ),
 }
 
 
@@ -370,8 +400,8 @@ def test_a_head_that_is_not_the_trees_is_never_signed(prey: World, name: str) ->
     [
         "UPDATE head SET root = zeroblob(32), size = size + 1000",
         "UPDATE head SET root = zeroblob(32), size = size + 1000, batch = batch + 1",
-        "UPDATE head SET frontier = substr(frontier, 1, 8) || zeroblob(length(frontier) - 8)",
-        "UPDATE head SET frontier = substr(frontier, 1, 8) || zeroblob(length(frontier) - 8), batch = batch + 1",
+        "UPDATE head SET frontier = CAST(substr(frontier, 1, 8) || zeroblob(length(frontier) - 8) AS BLOB)",
+        "UPDATE head SET frontier = CAST(substr(frontier, 1, 8) || zeroblob(length(frontier) - 8) AS BLOB), batch = 1",
         "UPDATE head SET leaf = 'ab'",
         "UPDATE head SET chains = chains + 5",
         "UPDATE head SET at = at + 1",
@@ -389,9 +419,6 @@ def test_a_head_changed_under_a_running_ledger_is_never_signed(prey: World, stat
         with connect(prey.path) as db:
             (keep,) = [db.execute("SELECT * FROM head").fetchone()]
             db.execute(statement)
-        from ledger.act import Own
-        from ledger.event import Instance
-
         with pytest.raises(RolledBack):
             log.write(Own("ledger.heartbeat", Instance(instance=log.instance)), key, digest)
         if "size" in statement:
@@ -461,8 +488,6 @@ def test_a_page_of_the_file_written_over(prey: World, offset: int) -> None:
 
 def test_what_was_kept_holds_as_long_as_nobody_writes_history_anew(world: World) -> None:
     reader = open_reader(world.url)
-    from ledger.merkle import prove_consistency, prove_inclusion
-
     for state, signed in world.kept.values():
         proof = prove_consistency(state.size, world.state.size, reader.nodes(world.state.size))
         check_consistency(state.size, state.root, world.state.size, world.state.root, proof)
@@ -484,16 +509,12 @@ def test_a_fork_is_refused_at_the_start(prey: World, edit: Callable[[Attacker], 
     attacker = Attacker(prey.path, prey.ring())
     edit(attacker)
     attacker.rewrite()
-    with pytest.raises(RolledBack, match="it is forked|it is an older copy"):
+    with pytest.raises(RolledBack, match=r"it is forked|it is an older copy"):
         prey.reopen()
 
 
 def test_a_table_rebuilt_is_taken_for_what_it_is(prey: World) -> None:
     """`rebuild` from entries that were edited does not make them right."""
-    from ledger.store import open_store
-    from ledger.store.projections import rebuild
-    from tests.attacks.attacker import new_id
-
     sql(prey, "UPDATE entries SET leaf = zeroblob(32) WHERE seq = 1500")
     store = open_store(prey.url)
     appender = SqliteAppender(store.engine, Path(prey.path))

@@ -1,0 +1,210 @@
+"""From what a caller knows to an act: what is sealed under whose key, and every wrong word refused before the lock."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from msgspec import UNSET
+
+from ledger import disclosure, drafts, envelope, event, fingerprint
+from ledger.act import Event, Recording
+from ledger.chance import Chance
+from ledger.drafts import Opening
+from ledger.errors import InvalidRequest
+from tests.ledger.ledgers import mail
+
+T = 1_780_000_000_000_000
+TIME = "2026-11-23T14:00:00.000000Z"
+ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+def recording(**details: Any) -> tuple[Recording, list[Opening]]:
+    return drafts.recording(*mail(3, 2), **({"micros": T, "chance": Chance(), "source": "api"} | details))
+
+
+def said(made: Recording) -> dict[str, list[tuple[str, Any]]]:
+    """What is sealed on the message's entry, by subject."""
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for one in made.sealed:
+        opened = disclosure.parse(one.text)
+        assert one.digest == disclosure.digest(one.text)
+        found.setdefault(one.subject, []).append((opened.name, opened.value))
+    return found
+
+
+def test_each_recipient_is_sealed_under_a_key_of_his_own() -> None:
+    made, openings = recording(hosted=["f2"])
+    by_subject = said(made)
+    assert set(by_subject) == {made.id, made.id + ":shared", *(o.chain for o in openings)}
+    for opening in openings:
+        value = {"address": opening.address, "chain": opening.chain, "role": opening.role}
+        assert by_subject[opening.chain] == [(opening.recipient, value)]
+    # Nothing that names a recipient stands under the message's own key: it outlives any one recipient's erasure.
+    own = repr(by_subject[made.id])
+    assert not any(o.address in own or o.chain in own for o in openings)
+    assert [name for name, _ in by_subject[made.id + ":shared"]] == ["to"]
+    names = dict(by_subject[made.id])
+    assert (names["f1"]["where"], names["f2"]["where"]) == ("inside", "hosted")
+    assert {"mail_from", "raw", "leaves", "from", "subject", "f1", "f2"} == set(names)
+
+
+def test_each_recipients_part() -> None:
+    made, openings = recording(tokens={2: ["a" * 64]})
+    assert [part.id for part in made.recipients] == [o.chain for o in openings]
+    assert [tuple(part.tokens) for part in made.recipients] == [(), ("a" * 64,), ()]
+    for part, opening in zip(made.recipients, openings, strict=True):
+        opened = [disclosure.parse(one.text) for one in part.sealed]
+        assert [(d.name, d.value) for d in opened] == [("address", opening.address), ("role", opening.role)]
+        assert {one.subject for one in part.sealed} == {opening.chain}
+    assert [o.role for o in openings] == ["to", "to", "bcc"]
+
+
+def test_no_two_salts_or_ids_are_alike() -> None:
+    one, two = recording()[0], recording()[0]
+    texts = [s.text for made in (one, two) for s in (*made.sealed, *(s for p in made.recipients for s in p.sealed))]
+    salts = [disclosure.parse(text).salt for text in texts]
+    assert len(set(salts)) == len(salts)
+    ids = [i for made in (one, two) for i in (made.id, made.act, *(p.id for p in made.recipients))]
+    assert len(set(ids)) == len(ids)
+
+
+def test_facts_hold_nothing_personal() -> None:
+    made, _ = recording()
+    assert made.facts == event.parse_facts(
+        "message.recorded",
+        {
+            "content": "hash_only",
+            "envelope": "given",
+            "files": 2,
+            "fingerprint": made.facts.fingerprint,
+            "grade": "G0",
+            "recipients": 3,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"content": "some"},
+        {"source": "mail"},
+        {"occurred": TIME},
+        {"clock": "stated"},
+        {"occurred": "yesterday", "clock": "stated"},
+        {"occurred": "2026-02-30T14:00:00.000000Z", "clock": "stated"},
+        {"tokens": {4: ["a" * 64]}},
+        {"tokens": {0: ["a" * 64]}},
+        {"tokens": {1: ["A" * 64]}},
+        {"hosted": ["f3"]},
+        {"hosted": ["plan.pdf"]},
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        recording(**wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_actor_is_sealed_under_his_own_key() -> None:
+    made, _ = recording(actor=("person:1", "jo@example.org"))
+    assert said(made)["person:1"] == [("actor", "jo@example.org")]
+
+
+def test_a_message_nobody_can_parse_is_recorded_with_the_reason() -> None:
+    octets = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\n\r\n" * 20_000
+    print_ = fingerprint.take(octets)
+    assert print_.reason is not None
+    sent = envelope.given("", ["a@example.com"])
+    made, _ = drafts.recording(print_, sent, ["envelope"], micros=T, chance=Chance(), source="gateway")
+    names = dict(said(made)[made.id])
+    assert names["unparsed"] == print_.reason and names["mail_from"] == ""
+
+
+# Events
+
+
+def tracking(recipient: str | None = "r2", kind: str = "link.opened", **details: Any) -> Event:
+    options = {"source": "portal", "attestation": "D", "chance": Chance()} | details
+    return drafts.tracking(ID, recipient, kind, **options)
+
+
+def test_grade_and_attribution_are_filled_in() -> None:
+    for name, kind in event.KINDS.items():
+        needed: dict[str, Any] = {"purpose": "x", "method": "x", "file": "f1", "transfer": ID}
+        if kind.grade is None:
+            continue
+        fields = kind.facts.__struct_fields__
+        facts = {field: value for field, value in needed.items() if field in fields}
+        made: Any = tracking(kind=name, facts=facts)
+        assert (made.number, made.facts.grade, made.facts.attribution) == (2, kind.grade, "exact")
+        if "message" in kind.on:
+            made = tracking(None, name, facts=facts)
+            assert (made.number, made.facts.attribution) == (0, "none")
+        else:
+            with pytest.raises(InvalidRequest):
+                tracking(None, name, facts=facts)
+
+
+def test_what_is_sealed_is_the_chains_own() -> None:
+    made = tracking(sealed=[("ip", "192.0.2.7"), ("detail", {"k": [1, True]})])
+    assert [s.subject for s in made.sealed] == ["", ""]
+    assert [disclosure.parse(s.text).value for s in made.sealed] == ["192.0.2.7", {"k": [1, True]}]
+    assert tracking().occurred is UNSET
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "ledger.heartbeat"},
+        {"kind": "block.applied"},
+        {"kind": "link.clicked"},
+        {"kind": "link.opened.continued"},
+        {"kind": "x" * 1000},
+        {"source": "mail"},
+        {"attestation": "F"},
+        {"facts": {"grade": "G8"}},
+        {"facts": {"attribution": "none"}},
+        {"facts": {"attribution": "one_of", "candidates": ["r1", "r2"]}},
+        {"facts": {"candidates": ["r1", "r2"]}},
+        {"facts": {"more": 1}},
+        {"facts": {"file": "f0"}},
+        {"facts": {"token": "A" * 64}},
+        {"facts": {"item": 1.0}},
+        {"facts": {"file": None}},
+        {"sealed": [("IP", "x")]},
+        {"sealed": [("ip", 1.5)]},
+        {"sealed": [("ip", None)]},
+        {"sealed": [("ip", "\ud800")]},
+        {"sealed": [("ip", "x" * 200_000)]},
+        {"occurred": TIME},
+        {"clock": "server", "occurred": TIME},
+        {"recipient": "r0"},
+        {"recipient": "r01"},
+        {"recipient": "r100000"},
+        {"recipient": "R1"},
+        {"recipient": "r"},
+        {"recipient": ""},
+        {"recipient": "r²"},
+        {"recipient": "r1\n"},
+        {"recipient": "1"},
+        {"kind": "download.started"},
+    ],
+    ids=lambda wrong: str(wrong)[:60],
+)
+def test_an_event_that_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        tracking(**wrong)
+    assert "192.0.2" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_every_source_is_taken() -> None:
+    for source in get_args(event.Source):
+        assert tracking(source=source).source == source
+
+
+def test_openings_come_in_order_and_the_erased_are_missing() -> None:
+    value = {"address": "a@example.com", "chain": ID, "role": "to"}
+    found = drafts.openings_of({"r10": value, "r2": value, "raw": {}, "root": "x", "subject": "r3"})
+    assert [o.recipient for o in found] == ["r2", "r10"]
