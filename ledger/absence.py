@@ -16,8 +16,9 @@ from msgspec import UNSET
 from ledger.case import Case, Item
 from ledger.complete import Closing, covered_chains, log_segment
 from ledger.errors import ProofError
-from ledger.event import ACCESSES, BEAT_LIMIT_SECONDS, BEATS, ordinal
+from ledger.event import ACCESSES, BEAT_LIMIT_SECONDS, BEATS
 from ledger.ids import parse_time
+from ledger.spelling import ordinal
 from ledger.verdict import NotChecked
 
 _LIMIT = BEAT_LIMIT_SECONDS * 1_000_000

@@ -1,8 +1,8 @@
 """Acts: what one request asks the ledger to write, decided against the ledger as it stands under the lock.
 
-`Act.plan` is pure: it reads through a `View`, raises `Refused`, or returns every `Write` at once; it changes nothing. So
-a refused act leaves no trace, and an act is recorded whole or not at all. An act that is planned after another of the
-same batch sees what that one wrote.
+`Act.plan` is pure: it reads through a `View`, raises `Refused`, or returns every `Write` at once; it changes nothing.
+So a refused act leaves no trace, and an act is recorded whole or not at all. An act that is planned after another of
+the same batch sees what that one wrote.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ledger.event import (
     MessageRecorded,
     RecipientAdded,
     Source,
-    check_facts,
-    ordinal,
 )
 from ledger.ids import parse_time
 from ledger.plan import Plan, Sealed, View, Write
 from ledger.policy import decide
+from ledger.schema import check_facts
+from ledger.spelling import ordinal
 from ledger.state import Chain
 
 HEARTBEAT_SECONDS = 60
@@ -223,7 +223,7 @@ def _check_event(view: View, chain: Chain, seq: int) -> None:
 
 @dataclass(slots=True)
 class Block:
-    """Block a file for everyone, one recipient's files, or everything. ``number`` is the recipient, ``file`` like ``f2``.
+    """Block a file for everyone, one recipient's files, or everything: recipient ``number``, ``file`` like ``f2``.
 
     Scope ``file`` with a number blocks that pair alone.
     """

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from ledger import checkpoint, disclosure, document, entry, event, note
+from ledger import checkpoint, disclosure, document, entry, event, note, schema, spelling
 from ledger.canonical import Json
 from ledger.checkpoint import Checkpoint
 from ledger.document import Claim, Evidence, Held
@@ -33,15 +33,15 @@ OPENS: Final = {
 class SealedRaw(Struct, frozen=True):
     """``raw`` of `message.recorded`: the octets with CRLF line ends."""
 
-    sha256: event.Hash
-    size: event.Count
+    sha256: spelling.Hash
+    size: spelling.Count
 
 
 class SealedRecipient(Struct, frozen=True):
     """``r1`` ... of `message.recorded`."""
 
     address: str
-    chain: event.Id
+    chain: spelling.Id
     role: Literal["bcc", "cc", "envelope", "to"]
 
 
@@ -118,7 +118,7 @@ def read(evidence: Evidence) -> Case:
     for id, chain_type in types.items():
         for item in chains[id]:
             try:
-                event.check_facts(event.KINDS[item.kind], chain_type, item.facts)
+                schema.check_facts(event.KINDS[item.kind], chain_type, item.facts)
             except FormatError as error:
                 raise FormatError(f"entry {item.seq}: {error}") from None
     return Case(

@@ -23,7 +23,8 @@ from msgspec import UNSET
 from ledger.case import OPENS, Case, Item
 from ledger.entry import ZERO
 from ledger.errors import ProofError
-from ledger.event import BEATS, CLOSING, ordinal
+from ledger.event import BEATS, CLOSING
+from ledger.spelling import ordinal
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger import entry, event, note
+from ledger import entry, event, note, spelling
 from ledger.errors import FormatError
 
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -24,7 +24,7 @@ MAX_REPLAYS: Final = 64
 """Each costs a reader signatures and hashes that a stranger chose, so there is an end to them."""
 
 Note = Annotated[str, Meta(min_length=1, max_length=note.MAX_NOTE)]
-Hashes = Annotated[tuple[event.Hash, ...], Meta(max_length=128)]
+Hashes = Annotated[tuple[spelling.Hash, ...], Meta(max_length=128)]
 
 
 class _Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
@@ -35,9 +35,9 @@ class Claim(_Part, frozen=True):
     """What the document is evidence of. Without ``recipient`` all of them; without ``file`` every hosted file."""
 
     kind: Literal["history", "non_access"]
-    message: event.Id
-    file: event.File | UnsetType = UNSET
-    recipient: event.Recipient | UnsetType = UNSET
+    message: spelling.Id
+    file: spelling.File | UnsetType = UNSET
+    recipient: spelling.Recipient | UnsetType = UNSET
 
 
 class Held(_Part, frozen=True):
@@ -45,7 +45,7 @@ class Held(_Part, frozen=True):
 
     disclosures: Annotated[tuple[str, ...], Meta(max_length=event.MAX_ITEMS)]
     entry: Annotated[bytes, Meta(max_length=entry.MAX_BYTES)]
-    seq: event.Seq
+    seq: spelling.Seq
 
 
 class Stamp(_Part, frozen=True, tag_field="of"):
@@ -83,7 +83,7 @@ class Evidence(_Part, frozen=True):
     claim: Claim
     entries: Annotated[tuple[Held, ...], Meta(min_length=1)]
     format: Literal["postseal-evidence/1"]
-    proof: tuple[event.Hash, ...]
+    proof: tuple[spelling.Hash, ...]
     replays: Annotated[tuple[Replay, ...], Meta(max_length=MAX_REPLAYS)]
     timestamps: Annotated[tuple[OfCheckpoint | OfEarlier | OfAll, ...], Meta(max_length=MAX_TIMESTAMPS)]
 

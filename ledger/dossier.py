@@ -14,11 +14,12 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
-from ledger.event import KINDS, MAX_ITEMS, ordinal
+from ledger.event import KINDS, MAX_ITEMS
 from ledger.journal import Closing, check_input, words
 from ledger.policy import Block, decide
 from ledger.rules import BrokenError
 from ledger.scan import Line, Ordinals, parse_hash
+from ledger.spelling import ordinal
 
 UNKNOWN: Final = "unknown"
 """Type of a chain whose opening was wrong: its links are still followed, its entries no longer judged."""

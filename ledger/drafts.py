@@ -19,10 +19,11 @@ from ledger.canonical import Json
 from ledger.chance import Chance
 from ledger.envelope import Envelope
 from ledger.errors import FormatError, InvalidRequest
-from ledger.event import KINDS, MessageRecorded, check_facts, parse_facts
+from ledger.event import KINDS, MessageRecorded
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
 from ledger.plan import Sealed
+from ledger.schema import check_facts, parse_facts
 
 SHARED = ":shared"
 """Ends the subject of what names several people: their own erasures each destroy it."""

@@ -1,8 +1,8 @@
 """Entry: the one thing the ledger stores. docs/format.md, "Entry".
 
 `from_bytes` is for bytes from anywhere: everything the format says of a single entry is checked, except what needs its
-neighbours (``seq``, ``prev``, ``cprev``) or its chain's type (`ledger.event.check_facts`). `decode` leaves the spelling
-of the envelope's strings to a caller who compares each of them with a value he has computed, as a replay does.
+neighbours (``seq``, ``prev``, ``cprev``) or its chain's type (`ledger.schema.check_facts`). `decode` leaves the
+spelling of the envelope's strings to a caller who compares each of them with a value he has computed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Final, Literal, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger import event
+from ledger import event, spelling
 from ledger.errors import FormatError
 
 MAX_BYTES: Final = 65_535
@@ -33,10 +33,10 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=Fa
     at: str
     chain: str
     facts: event.Facts
-    n: event.Seq
+    n: spelling.Seq
     prev: str
     sealed: Annotated[list[Annotated[str, Meta(min_length=43, max_length=43)]], Meta(max_length=event.MAX_ITEMS)]
-    seq: event.Seq
+    seq: spelling.Seq
     source: event.Source
     v: Literal[1]
     act: str | UnsetType = UNSET
@@ -61,7 +61,7 @@ def _subclass(kind: event.Kind) -> type[Entry]:
 
 
 TYPES: Final[dict[str, type[Entry]]] = {name: _subclass(kind) for name, kind in event.KINDS.items()}
-"""The struct of each kind. Built directly only with facts from `event.parse_facts`: a constructor checks nothing."""
+"""The struct of each kind. Built directly only with facts from `schema.parse_facts`: a constructor checks nothing."""
 
 _union: object = None
 for _type in TYPES.values():

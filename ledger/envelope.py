@@ -1,4 +1,4 @@
-"""Envelopes: who sent it and to whom, as used on the wire (RFC 5321), or as the headers declare where that is all there is.
+"""Envelopes: who sent it and to whom, as used on the wire (RFC 5321), or as the headers declare where that is all.
 
 Addresses are kept as given. They are compared with the domain in lower case and the rest as it stands, because only the
 receiving host knows whether a local part's case matters.
@@ -23,8 +23,7 @@ _ROLES: Final = ((b"to", "to"), (b"cc", "cc"), (b"bcc", "bcc"))
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """``mail_from`` may be empty (a bounce). ``declared``: taken from the headers, so nobody in Bcc can be missing from it
-    only because he was never there."""
+    """``mail_from`` may be empty (a bounce). ``declared``: taken from the headers, which name nobody in Bcc."""
 
     mail_from: str
     rcpt_to: tuple[str, ...]
@@ -32,7 +31,7 @@ class Envelope:
 
 
 def check_address(address: str) -> None:
-    """FormatError for what could not have been a mailbox on the wire: no local part, no domain, controls, spaces, length."""
+    """FormatError for what could not have been a mailbox on the wire."""
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
         raise FormatError("an address has no local part or no domain")

@@ -2,7 +2,7 @@
 
 docs/format.md is the specification; this file is its table. Facts are closed msgspec structs: an unlisted field, a
 wrong type, a float or a null is refused by the decoder itself. What a type cannot say (``grade`` belongs to the kind,
-``candidates`` to ``one_of``) is said by `check_facts`.
+``candidates`` to ``one_of``) is said by `ledger.schema.check_facts`.
 
 Grades and attestations are explained in docs/format.md and, for certificates, by `GRADES` and `ATTESTATIONS`.
 """
@@ -10,12 +10,11 @@ Grades and attestations are explained in docs/format.md and, for certificates, b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Final, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger.errors import FormatError
+from ledger.spelling import Code, Count, Digest, File, Hash, Id, Line, Note, Origin, Recipient, Seq, Status, Time
 
 MAX_ITEMS: Final = 256
 """Items in one list of an entry; longer lists go on in ``<kind>.continued`` entries."""
@@ -23,30 +22,12 @@ MAX_ITEMS: Final = 256
 BEAT_LIMIT_SECONDS: Final = 150
 """Two beats further apart than this are an outage of the recorder."""
 
-# Patterns end in \Z, not $: $ would let a final newline through.
-_UUID7: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z"
-Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-Digest = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
-Id = Annotated[str, Meta(pattern=_UUID7)]
-Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}\Z")]
-Recipient = Annotated[str, Meta(pattern=r"^r[1-9][0-9]{0,4}\Z")]
-File = Annotated[str, Meta(pattern=r"^f[1-9][0-9]{0,4}\Z")]
-Status = Annotated[str, Meta(pattern=r"^[245]\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z")]
-Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-Seq = Count
-# The calendar (no 31 April) is checked by `ledger.entry`, which needs it anyway to compare instants.
-Time = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z\Z")]
-Origin = Annotated[str, Meta(pattern=r"^[!-*,-~]{1,255}\Z")]
-Line = Annotated[str, Meta(pattern=r"^[ -~]{1,4096}\Z")]
-Note = Annotated[str, Meta(min_length=1, max_length=8192)]
-
 Source = Literal["api", "gateway", "import", "portal", "report", "system", "webhook"]
 Clock = Literal["attested", "deadline", "declared", "observed", "stated"]
 Grade = Literal["G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"]
 Attestation = Literal["A", "B", "C", "D", "E"]
 Attribution = Literal["exact", "none", "one_of"]
 Scope = Literal["all", "file", "recipient"]
-ChainType = Literal["log", "message", "recipient"]
 
 GRADES: Final[Mapping[str, str]] = {
     "G0": "recorded",
@@ -416,58 +397,3 @@ BEATS: Final = frozenset({"ledger.heartbeat", "ledger.started"})
 """What shows that the recorder was alive."""
 
 CLOSING: Final = frozenset(k.name for k in _TABLE if k.closes)
-
-
-def parse_facts(kind: str, facts: Mapping[str, object]) -> Facts:
-    """The typed facts of an entry of this kind, standing on no chain yet. FormatError names the field."""
-    known = KINDS.get(kind)
-    if known is None:
-        raise FormatError(f"unknown kind {kind[:64]!r}")
-    try:
-        return msgspec.convert(facts, known.facts)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise FormatError(f"facts of {kind}: {error}") from None
-
-
-def check_facts(kind: Kind, chain_type: str, facts: Facts) -> None:
-    """What the types cannot say: grade by kind, attribution by chain, closing facts by chain. FormatError."""
-    if chain_type not in kind.on:
-        raise FormatError(f"{kind.name} may not stand on a {chain_type} chain")
-    said: Any = facts
-    if kind.grade is not None:
-        if said.grade != kind.grade:
-            raise FormatError(f"{kind.name} has grade {kind.grade}, not {said.grade}")
-        if (said.attribution == "exact") != (chain_type == "recipient"):
-            raise FormatError(f"attribution {said.attribution} does not belong on a {chain_type} chain")
-        if (said.candidates is not UNSET) != (said.attribution == "one_of"):
-            raise FormatError("candidates go with attribution one_of, and only with it")
-        if said.late is False:
-            raise FormatError("late is true or absent")
-    elif kind.closes:
-        _check_closing(kind.name, chain_type, cast(Closing, facts))
-    elif kind.name == "block.applied":
-        if (said.recipients is not UNSET) != (chain_type == "message"):
-            raise FormatError("recipients stands on a message's block.applied, and only there")
-        if said.recipient is not UNSET and chain_type != "message":
-            raise FormatError("recipient stands on a message's block.applied only")
-    elif kind.facts is Continued and kind.name != "message.recorded.continued":
-        wanted = "files" if kind.name.startswith("block.") else "tokens"
-        if (said.files is not UNSET) != (wanted == "files") or (said.tokens is not UNSET) != (wanted == "tokens"):
-            raise FormatError(f"{kind.name} continues {wanted}")
-    elif kind.facts is Continued and (said.files is not UNSET or said.tokens is not UNSET):
-        raise FormatError(f"{kind.name} continues sealed digests only")
-
-
-def _check_closing(name: str, chain_type: str, facts: Closing) -> None:
-    on_log = (facts.keys is not UNSET, facts.message is not UNSET, facts.pending is not UNSET)
-    if on_log != (chain_type == "log",) * 3:
-        raise FormatError(f"{name}: keys, message and pending stand on the log's chain, and only there")
-    if (facts.recipients is not UNSET) != (chain_type == "message"):
-        raise FormatError(f"{name}: recipients stands on the message's chain, and only there")
-    if facts.recipient is not UNSET and chain_type != "message":
-        raise FormatError(f"{name}: recipient stands on the message's chain only")
-
-
-def ordinal(name: str) -> int:
-    """The number in ``r12`` or ``f3``, which the schema has already checked."""
-    return int(name[1:])

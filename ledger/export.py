@@ -19,7 +19,7 @@ from ledger.disclosure import parse
 from ledger.document import Claim, Evidence
 from ledger.entry import Entry
 from ledger.errors import InvalidRequest, UnknownReference
-from ledger.event import ordinal
+from ledger.spelling import ordinal
 from ledger.state import Chain
 from ledger.store.read import Reader
 from ledger.transaction import Recorded

@@ -180,8 +180,8 @@ class KeyRing:
         return len(self._fresh().ring.epochs)
 
     def signer(self) -> Signer:
-        """The key that signs now. Ask under the lock of the log's head and sign that head's next state with it: a rotation
-        that is finished in between introduced its key above that state."""
+        """The key that signs now. Ask under the lock of the log's head, and sign that head's next state with it: a
+        rotation that is finished in between introduced its key above that state."""
         return self._fresh().signer
 
     def new_data_key(self, subject: str) -> tuple[int, bytes, AESGCM]:

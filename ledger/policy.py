@@ -35,8 +35,8 @@ ALLOWED = Decision()
 def decide(kind: str, source: str, file: str | None, blocks: Iterable[Block]) -> Decision:
     """What happens to an access of ``kind`` from ``source`` to ``file`` while ``blocks`` are in force on its chain.
 
-    What a webhook, report or import tells of has happened: it is recorded and flagged, because denying it would hide it.
-    What asks us now is denied. Without a file nothing hosted is asked for, and no block can cover it.
+    What a webhook, report or import tells of has happened: it is recorded and flagged, because denying it would hide
+    it. What asks us now is denied. Without a file nothing hosted is asked for, and no block can cover it.
     """
     if file is None or kind not in ACCESSES:
         return ALLOWED

@@ -20,10 +20,11 @@ from ledger import canonical
 from ledger.dossier import UNKNOWN, Chain, Dossier, Handler
 from ledger.entry import ZERO, check_sealed
 from ledger.errors import FormatError
-from ledger.event import Continued, Kind, check_facts
+from ledger.event import Continued, Kind
 from ledger.journal import Closing, Journal, Own, Record
 from ledger.rules import BrokenError, Finding, Findings
 from ledger.scan import READINGS, Check, Line, Reading, Times, are_digests, is_hash, is_id, read
+from ledger.schema import check_facts
 
 Row: TypeAlias = "Sequence[Any]"
 """(seq, root, chain number, n, leaf hash, entry) as stored; nothing is sure of their types or values."""
@@ -297,7 +298,7 @@ class Replay:
 
 
 def _check_static(reading: Reading, chain_type: str, facts: Any) -> None:
-    """What `ledger.event.check_facts` says, under the name of the rule that is broken."""
+    """What `ledger.schema.check_facts` says, under the name of the rule that is broken."""
     try:
         check_facts(reading.kind, chain_type, facts)
     except FormatError as error:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, Union
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger import canonical, event
+from ledger import canonical, event, schema, spelling
 from ledger.entry import MAX_BYTES, check_time
 from ledger.errors import FormatError
 from ledger.event import KINDS
@@ -32,10 +32,10 @@ class Line(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=Fal
     at: str
     chain: str
     facts: Any
-    n: event.Seq
+    n: spelling.Seq
     prev: str
     sealed: Annotated[list[Annotated[str, Meta(min_length=43, max_length=43)]], Meta(max_length=event.MAX_ITEMS)]
-    seq: event.Seq
+    seq: spelling.Seq
     source: event.Source
     v: Annotated[int, Meta(ge=1, le=1)]
     act: str | UnsetType = UNSET
@@ -74,7 +74,7 @@ def are_digests(words: Sequence[str]) -> bool:
     return not joined.translate(None, _BASE64URL) and not joined[42::43].translate(None, _LAST)
 
 
-_UUID7: Final = re.compile(get_args(event.Id)[1].pattern).match
+_UUID7: Final = re.compile(get_args(spelling.Id)[1].pattern).match
 
 
 def is_id(word: str) -> bool:
@@ -116,9 +116,9 @@ Check: TypeAlias = Callable[[Any], bool]
 _Words: TypeAlias = "set[object]"
 _words: Final[dict[str, _Words]] = {}
 _QUICK: Final[dict[str, Check]] = {
-    get_args(event.Hash)[1].pattern: _hash,
-    get_args(event.Digest)[1].pattern: _digest,
-    get_args(event.Id)[1].pattern: _id,
+    get_args(spelling.Hash)[1].pattern: _hash,
+    get_args(spelling.Digest)[1].pattern: _digest,
+    get_args(spelling.Id)[1].pattern: _id,
 }
 
 
@@ -292,7 +292,7 @@ class Reading:
     def check_all(self, facts: Any) -> None:
         """The spelling of the facts' strings, slowly; what passes will pass quickly. FormatError."""
         said = canonical.loads(_encode(facts))
-        event.parse_facts(self.name, said if isinstance(said, dict) else {})
+        schema.parse_facts(self.name, said if isinstance(said, dict) else {})
         self._learn(facts)
 
 

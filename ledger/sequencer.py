@@ -66,7 +66,7 @@ class Submission(Struct):
 
 
 class Outcome(Struct):
-    """What an act wrote, in ledger order. ``repeated``: an earlier request wrote it. ``denied``: the block that did it."""
+    """What an act wrote, in ledger order. ``repeated``: an earlier request wrote it. ``denied``: the block that did."""
 
     recorded: Sequence[Recorded]
     checkpoint: bytes = b""
@@ -206,8 +206,8 @@ class Sequencer:
     """The last exception that no error of the tree stands for; None is the only good value."""
 
     def _settle(self, submissions: Sequence[Submission]) -> list[Answer]:
-        """An answer for each, whatever happens. What breaks a batch (a defect, a constraint of the database) is found by
-        halving, so that it fails alone; nothing of a broken batch stands, so its halves may be written again."""
+        """An answer for each, whatever happens. What breaks a batch (a defect, a constraint of the database) is found
+        by halving, so that it fails alone; nothing of a broken batch stands, so its halves may be written again."""
         try:
             signer, transaction, answers = self._write(submissions)
         except Conflict as error:

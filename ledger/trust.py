@@ -13,7 +13,7 @@ import msgspec
 from cryptography import x509
 from msgspec import Meta, Struct
 
-from ledger import event, note
+from ledger import note, spelling
 from ledger.entry import check_time
 from ledger.errors import FormatError
 from ledger.witness import CosignatureVerifier
@@ -26,15 +26,15 @@ Required = Literal["timed", "unforked", "witnessed"]
 class Compromised(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """A key of a log that the reader knows to be in other hands since an instant; the log itself may not say so."""
 
-    since: event.Time
-    vkey: event.Line
+    since: spelling.Time
+    vkey: spelling.Line
 
 
 class TrustedLog(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """A log and those of its keys that are believed for themselves; others, if these have endorsed them."""
 
-    keys: Annotated[tuple[event.Line, ...], Meta(min_length=1)]
-    origin: event.Origin
+    keys: Annotated[tuple[spelling.Line, ...], Meta(min_length=1)]
+    origin: spelling.Origin
     compromised: tuple[Compromised, ...] = ()
 
 
@@ -44,8 +44,8 @@ class Trust(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=Fa
 
     logs: tuple[TrustedLog, ...]
     anchors: tuple[bytes, ...] = ()
-    auditors: tuple[event.Line, ...] = ()
-    quorum: event.Count = 0
+    auditors: tuple[spelling.Line, ...] = ()
+    quorum: spelling.Count = 0
     require: tuple[Required, ...] = ()
     witnesses: tuple[Annotated[str, Meta(min_length=1, max_length=4096)], ...] = ()
     format: Literal["postseal-trust/1"] = "postseal-trust/1"

@@ -1,7 +1,7 @@
 """What the writer asks of a database, in bulk: one lock, a few reads for a whole batch, one write, one commit.
 
-`ledger.store.sqlite` and `ledger.store.postgres` are the two that do it. A row is a tuple in the order of the columns in
-`ledger.store.tables`.
+`ledger.store.sqlite` and `ledger.store.postgres` are the two that do it. A row is a tuple in the order of the columns
+in `ledger.store.tables`.
 """
 
 from __future__ import annotations

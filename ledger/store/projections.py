@@ -1,4 +1,4 @@
-"""What the entries add up to, from the entries alone: to drop it and build it again, or to hold it against what is stored."""
+"""What the entries add up to, from the entries alone: to build it again, or to hold it against what is stored."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ledger import entry
-from ledger.event import ordinal
 from ledger.ids import parse_time
 from ledger.merkle import Frontier
+from ledger.spelling import ordinal
 from ledger.state import Chain
 from ledger.store.append import Appender, Head, Row, Rows
 from ledger.store.read import Reader
@@ -100,6 +100,4 @@ def _grow(reader: Reader, rows: Rows, head: Head) -> Head:
         size += len(chunk)
         last = leaves[-1].hex()
     rows.edge = [(level, data) for level, data in edge.items() if level > 0]
-    return replace(
-        head, size=size, root=frontier.root(), frontier=frontier.to_bytes(), leaf=last, batch=head.batch + 1
-    )
+    return replace(head, size=size, root=frontier.root(), frontier=frontier.to_bytes(), leaf=last, batch=head.batch + 1)

@@ -1,4 +1,4 @@
-"""Reads: entries, chains, tiles, what is sealed. Each method sees one snapshot; none of them takes the writer's lock."""
+"""Reads: entries, chains, tiles, what is sealed. Each method sees one snapshot; none takes the writer's lock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ledger.store.engine import explain
 CHUNK = 4096
 """Rows handed over at a time when a whole ledger is read."""
 
-_CHAIN = [c for c in t.chains.c]
+_CHAIN = list(t.chains.c)
 
 
 @contextmanager

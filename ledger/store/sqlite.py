@@ -181,7 +181,8 @@ class SqliteAppender:
             self._bulk(_INSERT["chains"], [row_of(chain) for chain in rows.opened])
             self._bulk(_UPDATE_CHAINS, [row_of(chain) for chain in rows.chains])
             self._cursor.execute(
-                "UPDATE head SET size = ?, root = ?, frontier = ?, leaf = ?, at = ?, chains = ?, batch = ? WHERE id = 1",
+                "UPDATE head SET size = ?, root = ?, frontier = ?, leaf = ?, at = ?, chains = ?, batch = ? "
+                "WHERE id = 1",
                 (head.size, head.root, head.frontier, head.leaf, head.at, head.chains, head.batch),
             )
             self._cursor.execute("INSERT INTO batches VALUES (?, ?)", (head.batch, batch))

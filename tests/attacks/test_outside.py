@@ -243,7 +243,7 @@ def test_evidence_from_a_history_written_anew(world: World, prey: World) -> None
     assert set(found) == {"unforked", "timed"}
     witnessed = trust(prey, witnesses=(COSIGNER.verifier.vkey,), quorum=1, require=("witnessed",))
     verdict = evidence.check(forged, witnessed)
-    assert verdict.verdict == "unknown" or verdict.verdict == "invalid"
+    assert verdict.verdict == "unknown"
     # And the same document of the honest ledger holds.
     honest = said.attach(document.parse(world.evidence["all"]), world)
     verdict = evidence.check(document.format(honest), trust(world, auditors=(AUDITOR.vkey,), anchors=(CLOCK.anchor,)))
@@ -304,7 +304,7 @@ def test_an_old_checkpoint_played_again(world: World, prey: World) -> None:
     assert report.ok and report.checkpoint_size == state.size < report.size
     watched = Witness(world)
     watched.ask(world, world.note)
-    with pytest.raises(Exception, match=r"old size is larger|conflict"):
+    with pytest.raises(Exception, match="no consistency proof leads"):
         watched.ask(prey, signed)
 
 

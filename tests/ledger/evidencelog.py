@@ -26,6 +26,7 @@ from ledger import (
     merkle,
     multiproof,
     note,
+    schema,
     statement,
     witness,
 )
@@ -120,7 +121,7 @@ def seal(drafts: Iterable[Draft]) -> Sealed:
         fields: dict[str, Any] = {
             "at": ids.format_time(draft.at),
             "chain": draft.chain,
-            "facts": event.parse_facts(draft.kind, said),
+            "facts": schema.parse_facts(draft.kind, said),
             "n": n + 1,
             "cprev": cprev or UNSET,
             "prev": prev,

@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import UNSET, inspect
 
-from ledger import entry, event
+from ledger import entry, event, schema, spelling
 from ledger.ids import format_time, uuid7
 
 HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -20,7 +20,7 @@ DIGEST = st.binary(min_size=32, max_size=32).map(lambda b: urlsafe_b64encode(b).
 # Long patterns are slow to draw from letter by letter.
 LONG = {
     get_args(kind)[1].pattern: strategy
-    for kind, strategy in ((event.Hash, HEX), (event.Id, IDS), (event.Digest, DIGEST))
+    for kind, strategy in ((spelling.Hash, HEX), (spelling.Id, IDS), (spelling.Digest, DIGEST))
 }
 COUNT = st.one_of(st.integers(0, 300), st.sampled_from([2**53 - 1, 2**53 - 2]))
 
@@ -101,7 +101,7 @@ def entries(draw: st.DrawFn, kind: str) -> entry.Entry:
     return entry.TYPES[kind](
         at=draw(TIME),
         chain=draw(IDS),
-        facts=event.parse_facts(kind, draw(KINDS[kind])),
+        facts=schema.parse_facts(kind, draw(KINDS[kind])),
         n=n,
         prev=draw(HEX),
         sealed=sorted(draw(st.sets(DIGEST, max_size=3))),

@@ -23,6 +23,7 @@ class Story:
     second: Message
     large: Message
     block: str
+    large_block: str
 
     def one(self, kind: str, chain: str | None = None, nth: int = 0) -> Draft:
         return [d for d in self.drafts if d.kind == kind and chain in (None, d.chain)][nth]
@@ -41,7 +42,7 @@ class Story:
 def story(seed: int = 7) -> Story:
     maker = Maker(seed)
     first, second, large = maker.message(3, 3), maker.message(1, 1), maker.message(2, 300, tokens=300)
-    block, hook = maker.id(), maker.webhook()
+    block, large_block, hook = maker.id(), maker.id(), maker.webhook()
     opened = first.event("message.opened", 1, token=first.token(1), verdict=first.verdict())
     drafts = [
         *maker.opening(),
@@ -65,7 +66,7 @@ def story(seed: int = 7) -> Story:
         *first.lift(block),
         *(draft for step in first.download(1, 1) for draft in step),
         *first.block(maker.id(), "recipient", 2),
-        *large.block(maker.id(), "all"),
+        *large.block(large_block, "all"),
         *maker.rotation(),
         *second.certificate(1),
         first.event("relay.accepted", 3, source="gateway", code=250),
@@ -73,7 +74,7 @@ def story(seed: int = 7) -> Story:
     ]
     for k, draft in enumerate(drafts):
         draft.fields["at"] = format_time(maker.micros + 1_000_000 * (k // 4))
-    return Story(maker, drafts, first, second, large, block)
+    return Story(maker, drafts, first, second, large, block, large_block)
 
 
 def built(told: Story) -> Log:
@@ -723,7 +724,87 @@ def a_review_of_another_tree(s: Story) -> None:
     s.one("audit.reviewed").facts["root"] = s.maker.hash()
 
 
+@lie("schema")
+def a_time_that_is_none(s: Story) -> None:
+    s.drafts[-1].fields["at"] = "tomorrow"
+
+
+@lie("schema")
+def a_chain_that_is_no_id(s: Story) -> None:
+    s.drafts.append(Draft("message.refused", "x", {"reason": "policy"}, "x"))
+
+
+@lie("chain.opening")
+def a_recorded_message_refused(s: Story) -> None:
+    s.drafts.append(s.first.entry("message.refused", 0, {"reason": "policy"}))
+
+
+@lie("chain.opening")
+def a_recipient_added_to_his_own_chain(s: Story) -> None:
+    added = s.one("recipient.added", s.first.recipients[0])
+    s.drafts.append(s.first.entry("recipient.added", 1, {**added.facts}))
+
+
+@lie("act")
+def a_block_without_an_act(s: Story) -> None:
+    for draft in s.drafts:
+        if draft.kind == "block.applied" and draft.facts["block"] not in (s.block, s.large_block):
+            draft.fields.pop("act")
+
+
+@lie("act")
+def a_lift_without_an_act(s: Story) -> None:
+    for draft in s.drafts:
+        if draft.kind == "block.lifted":
+            draft.fields.pop("act")
+
+
+@lie("act")
+def a_closing_without_an_act(s: Story) -> None:
+    for draft in s.drafts:
+        if draft.kind == "certificate.issued" and draft.facts["number"] == "ps-2":
+            draft.fields.pop("act")
+
+
+@lie("block")
+def a_block_applied_again_while_in_force(s: Story) -> None:
+    s.drafts += s.large.block(s.large_block, "all")
+
+
+@lie("block")
+def a_block_twice_on_a_recipient(s: Story) -> None:
+    again = s.one("block.applied", s.first.recipients[0])
+    s.one("block.applied", s.first.id).facts["recipients"] = 4
+    s.after(again, s.first.entry("block.applied", 1, dict(again.facts), act=again.fields["act"]))
+
+
+@lie("closing")
+def a_closing_twice_on_a_recipient(s: Story) -> None:
+    again = s.one("certificate.issued", s.first.recipients[0])
+    s.drop(s.one("certificate.issued", s.first.recipients[1]))
+    kind = "certificate.issued"
+    s.after(again, s.first.entry(kind, 1, dict(again.facts), act=again.fields["act"]))
+
+
+@lie("keys")
+def a_key_introduced_again_and_endorsed(s: Story) -> None:
+    new = s.maker.signers[-1]
+    note = sign(endorsement(ORIGIN, new.vkey), [new]).decode()
+    s.drafts.append(s.maker.own("key.introduced", {"vkey": new.vkey, "endorsement": note}))
+
+
+@lie("keys")
+def a_key_retired_twice(s: Story) -> None:
+    s.drafts.append(s.maker.own("key.retired", dict(s.one("key.retired").facts)))
+
+
 CONSEQUENCES = {
+    "a_block_applied_again_while_in_force": {"continued"},
+    "a_block_without_an_act": set[str](),
+    "a_closing_twice_on_a_recipient": {"certificate"},
+    "a_closing_without_an_act": {"closing", "certificate"},
+    "a_lift_without_an_act": {"block", "block.access"},
+    "a_recipient_added_to_his_own_chain": {"act"},
     "a_badly_spelled_token": {"recipient", "closing"},
     "a_closing_that_counts_nobody": {"certificate"},
     "a_file_that_is_no_file": {"event"},

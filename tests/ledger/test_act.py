@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ledger import act, entry, event
+from ledger import act, entry, event, schema
 from ledger.act import Event
 from ledger.errors import Blocked, InvalidRequest, LedgerError, UnknownReference
 from ledger.log import Log, RecordedMessage, event_key
@@ -183,7 +183,7 @@ def test_unknown_references_are_refused(stand: Stand) -> None:
 
 def _reclassified(message: str, number: int, seq: int) -> Event:
     said = {"event": seq, "verdict": {"agent": "machine", "inputs": "A" * 43, "list": "own-1", "rule": "prefetch"}}
-    return Event(message, number, "event.reclassified", event.parse_facts("event.reclassified", said), "system")
+    return Event(message, number, "event.reclassified", schema.parse_facts("event.reclassified", said), "system")
 
 
 def test_an_event_may_refer_to_what_its_own_batch_wrote(stand: Stand) -> None:
@@ -213,7 +213,7 @@ def test_what_only_a_whole_act_may_write_is_no_single_event(stand: Stand) -> Non
         ("message.transformed", {"by": "gateway"}),  # not on a recipient's chain
         ("ledger.heartbeat", {"instance": stand.log.new_id()}),
     ]:
-        single = Event(message, 1, kind, event.parse_facts(kind, said), "api")
+        single = Event(message, 1, kind, schema.parse_facts(kind, said), "api")
         assert isinstance(refusal(stand, single), InvalidRequest), kind
 
 

@@ -67,6 +67,15 @@ def test_a_long_log_passes_in_every_division(tmp_path: Path) -> None:
     assert reports[0] == reports[1] == reports[2]
 
 
+def test_time_may_not_go_back_from_block_to_block() -> None:
+    maker = Maker(6)
+    drafts = list(maker.log_of(65_600))
+    drafts[65_536].fields["at"] = drafts[0].fields["at"]
+    report = check(build(drafts, maker.signers[-1]))
+    assert [(f.rule, f.seq) for f in report.findings if f.seq == 65_536] == [("time", 65_536)]
+    assert rules(report) == {"time"}
+
+
 def test_progress_reaches_the_size() -> None:
     log = built(story())
     told: list[tuple[int, int]] = []
@@ -227,6 +236,18 @@ def test_a_row_deleted_repeated_or_swapped() -> None:
 
     for change in (delete, repeat, swap):
         assert "seq" in rules(tampered(change))
+
+
+def test_a_reader_that_gives_more_than_it_was_asked_for() -> None:
+    log = built(story())
+    report = check(replace(log, claimed=len(log.rows) - 2))
+    assert rules(report) == {"checkpoint"}
+
+    class Reader(type(log.reader()())):  # type: ignore[misc]
+        def rows(self, part: int, parts: int, size: int) -> object:
+            yield log.rows
+
+    assert rules(audit(lambda: Reader(replace(log, claimed=len(log.rows) - 2)), origin=ORIGIN)) == {"checkpoint", "seq"}
 
 
 def test_a_tail_cut_off_leaves_a_checkpoint_too_large() -> None:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from msgspec import UNSET
 
-from ledger import disclosure, drafts, envelope, event, fingerprint
+from ledger import disclosure, drafts, envelope, event, fingerprint, schema
 from ledger.act import Event, Recording
 from ledger.chance import Chance
 from ledger.drafts import Opening
@@ -71,7 +71,7 @@ def test_no_two_salts_or_ids_are_alike() -> None:
 
 def test_facts_hold_nothing_personal() -> None:
     made, _ = recording()
-    assert made.facts == event.parse_facts(
+    assert made.facts == schema.parse_facts(
         "message.recorded",
         {
             "content": "hash_only",

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec import UNSET, inspect
 
-from ledger import event
+from ledger import event, spelling
 from ledger.errors import FormatError
-from ledger.event import KINDS, check_facts, parse_facts
+from ledger.event import KINDS
+from ledger.schema import check_facts, parse_facts
 from tests.helpers import HOUSE
 from tests.ledger.facts import KINDS as SAID
 from tests.ledger.facts import simplest
@@ -245,5 +246,5 @@ def test_blocks_and_continued_lists() -> None:
 
 
 def test_ordinals() -> None:
-    assert [event.ordinal(name) for name in ("r1", "f12", "r99999")] == [1, 12, 99_999]
+    assert [spelling.ordinal(name) for name in ("r1", "f12", "r99999")] == [1, 12, 99_999]
     assert UNSET is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger import checkpoint, disclosure, document, entry, event, evidence, note, tiles, vault
+from ledger import checkpoint, disclosure, document, entry, evidence, note, schema, tiles, vault
 from ledger.audit import audit
 from ledger.checkpoint import Checkpoint
 from ledger.evidence import Trust
@@ -38,7 +38,7 @@ def test_entries_go_there_and_back(seq: int) -> None:
     made = entry.from_bytes(data)
     assert made.seq == seq and entry.to_bytes(made) == data
     # Also from the facts as anybody would write them down.
-    said = event.parse_facts(made.kind, json.loads(data)["facts"])
+    said = schema.parse_facts(made.kind, json.loads(data)["facts"])
     assert said == made.facts
     fields = {name: getattr(made, name) for name in made.__struct_fields__} | {"facts": said}
     assert entry.to_bytes(entry.TYPES[made.kind](**fields)) == data

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from msgspec import UNSET
 
-from ledger import entry, event, scan
+from ledger import entry, scan, spelling
 from ledger.errors import FormatError
 from tests.ledger.logmaker import Maker, build
 
@@ -146,9 +146,9 @@ def test_spellings_are_those_of_the_format(value: str) -> None:
             return False
         return True
 
-    assert scan.is_hash(value) == authority(event.Hash)
-    assert scan.is_id(value) == authority(event.Id)
-    assert (len(value) == 43 and scan.are_digests([value])) == authority(event.Digest)
+    assert scan.is_hash(value) == authority(spelling.Hash)
+    assert scan.is_id(value) == authority(spelling.Id)
+    assert (len(value) == 43 and scan.are_digests([value])) == authority(spelling.Digest)
 
 
 def test_times_are_those_of_the_format() -> None:

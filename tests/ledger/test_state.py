@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ledger import entry, event
+from ledger import entry, event, schema
 from ledger.policy import Block
 from ledger.state import FIRSTS, NEVER, Chain
 from ledger.store.append import CHAIN_COLUMNS, chain_of, row_of
@@ -30,7 +30,7 @@ class Story:
         made = entry.TYPES[kind](
             at="2026-11-23T14:00:00.000000Z",
             chain=self.chain.id,
-            facts=event.parse_facts(kind, base | facts),
+            facts=schema.parse_facts(kind, base | facts),
             n=self.chain.n,
             prev=LEAF.format(0),
             sealed=[],

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ledger import disclosure, entry, event, vault
+from ledger import disclosure, entry, event, schema, spelling, vault
 from ledger.entry import Entry
 from ledger.keys import KeyRing
 from ledger.merkle import Frontier
@@ -101,10 +101,10 @@ def _entries(walked: Walked) -> list[Chain]:
             no, mother = len(chains), None
             if made.kind == "recipient.added":
                 mother = chains[facts.message]
-            ordinal = 0 if mother is None else event.ordinal(facts.recipient)
+            ordinal = 0 if mother is None else spelling.ordinal(facts.recipient)
             chain = Chain(no, made.chain, no if mother is None else mother.no, ordinal, mother.files if mother else 0)
             chains[made.chain] = chain
-        event.check_facts(kind, chain.type, made.facts)
+        schema.check_facts(kind, chain.type, made.facts)
         assert made.n == chain.n
         assert made.cprev == (chain.leaf if chain.n else UNSET)
         assert row == (seq, chain.root, chain.no, made.n, leaf, row[5])
