@@ -2,15 +2,19 @@
 
 A file imports only from lower floors:
 
-    8  log          what callers hold
-    7  sequencer    the only writer: order, chains, tree, commit, sign
-    6  keys  mark  ring  store
-    5  act  audit  evidence
-    4  entry  state  timestamp  witness
-    3  policy
-    2  checkpoint  event  fingerprint  multiproof  tiles
-    1  canonical  chain  disclosure  durable  merkle  note  vault
+    8  log  reading  export                    what callers hold
+    7  sequencer  transaction  tree            the only writer: order, chains, tree, commit, sign
+    6  keys  ring  mark  store  drafts         secrets, the database, what a caller begins with
+    5  evidence: absence  vouched  timed  complete  keyhistory  case
+       audit: blocks  replay  dossier  journal  scan
+       act  plan                               what one request asks, decided under the lock
+    4  entry  state  document  trust  statement  timestamp  witness
+    3  policy  schema
+    2  checkpoint  envelope  event  fingerprint  multiproof  tiles
+    1  canonical  chain  chance  clock  der  disclosure  durable  headertext  ids  merkle  mime  note
+       rules  spelling  vault  verdict  workers
     0  errors
 
+The exact order is the layers contract in pyproject.toml, which `make check` keeps.
 docs/format.md is the specification of every byte; `ledger.evidence` and `ledger.audit` are all a stranger needs.
 """

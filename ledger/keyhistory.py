@@ -79,6 +79,8 @@ def _introduce(item: Item, origin: str, keys: list[Key]) -> Key:
             raise ProofError("the first key has no key before it to endorse it")
     elif given is UNSET:
         raise SignatureError("the key is not endorsed by the key before it")
+    elif keys[-1].retired is not None or keys[-1].compromised is not None:
+        raise SignatureError("the key is endorsed by one that was no longer live")
     else:
         opened = note.open(given.encode("utf-8", "surrogatepass"), [keys[-1].verifier])
         if opened.text != endorsement(origin, item.facts.vkey):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import gc
 import multiprocessing
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from typing import Any, Protocol, TypeAlias, TypeVar
+
+from ledger.errors import Unavailable
 
 _T = TypeVar("_T")
 Job: TypeAlias = "tuple[Callable[..., _T], tuple[Any, ...]]"
@@ -93,6 +95,8 @@ class _Several:
 
     def __exit__(self, *exc: object) -> None:
         self._executor.shutdown(cancel_futures=True)
+        if isinstance(exc[1], BrokenExecutor):
+            raise Unavailable("a process of the audit died; nothing is known of the log") from None
 
     def run(self, jobs: Iterable[Job[_T]], tell: Callable[[int], None]) -> list[_T]:
         waiting: dict[Future[_T], int] = {}

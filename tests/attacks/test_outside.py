@@ -242,7 +242,7 @@ def test_evidence_from_a_history_written_anew(world: World, prey: World) -> None
     assert "is not tied to the checkpoint" in found["unforked"].detail
     assert set(found) == {"unforked", "timed"}
     witnessed = trust(prey, witnesses=(COSIGNER.verifier.vkey,), quorum=1, require=("witnessed",))
-    verdict = evidence.check(forged, witnessed)
+    verdict = evidence.check(document.format(made), witnessed)
     assert verdict.verdict == "unknown"
     # And the same document of the honest ledger holds.
     honest = said.attach(document.parse(world.evidence["all"]), world)

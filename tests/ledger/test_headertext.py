@@ -44,7 +44,8 @@ def test_read(value: bytes, expected: str) -> None:
 
 @given(st.text(), st.sampled_from(["utf-8", "utf-16", "iso-8859-1"]))
 def test_reads_what_the_email_package_writes(text: str, charset: str) -> None:
-    text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs")).strip()
+    # Zl and Zp: to the email package U+2028 and U+2029 end a line, and it drops them.
+    text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp")).strip()
     try:
         text.encode(charset)
     except UnicodeEncodeError:

@@ -21,6 +21,9 @@ from ledger.store.append import CommitUnknown
 from tests.ledger.ledgers import Bare, bare, beat, download, mail, open_log, outcome, outcomes, record, submit
 from tests.ledger.walk import Walked, walk
 
+# The third is the second with an older server; it has the same driver, and so the same ways to fail.
+pytestmark = pytest.mark.parametrize("any_database", ["sqlite", "postgresql18"], indirect=True, scope="module")
+
 
 class Place:
     def __init__(self, url: str, directory: Path, log: Log) -> None:
