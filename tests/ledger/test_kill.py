@@ -15,11 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from ledger.audit import audit
+from ledger.store.replayed import StoredLog
 from tests.databases import Postgres
 from tests.helpers import HOUSE, environment
 from tests.ledger import load
@@ -70,8 +73,11 @@ class Writers:
     def check(self) -> Walked:
         """Open what is left, let it go on for an entry, and hold every promise against it."""
         with open_log(self.url, self.directory) as log:
-            ring = log.ring
-        walked = walk(self.url, ring)
+            state, note = log.checkpoint()
+            vkey = log.ring.signer().vkey
+        walked = walk(self.url, log.ring)
+        report = audit(partial(StoredLog, self.url, note), origin=ORIGIN, vkeys=[vkey])
+        assert not report.findings and report.checkpoint_size == state.size
         answers = [line for journal in self.journals for line in load.lines(journal) if "answered" in line]
         for line in answers:
             for seq, leaf in line["recorded"]:
