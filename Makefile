@@ -19,7 +19,7 @@ help: ## list the targets
 setup: $(DEV) ## create .venv and install everything, tools and tests included
 
 run: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## show what Postseal does, on a ledger of its own in ./data
-	@POSTSEAL_DATA_DIR="$${POSTSEAL_DATA_DIR:-$(CURDIR)/data}" $(VENV)/bin/postseal demo $(ARGS)
+	@POSTSEAL_DATA_DIR="$(CURDIR)/data" $(VENV)/bin/postseal demo $(ARGS)
 
 test: $(DEV) ## run the tests
 	$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)

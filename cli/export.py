@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import naming, paper
-from cli.exits import OK, USAGE, Stop
+from cli.exits import NO, OK, USAGE, Stop
 from cli.opening import AcceptClock, open_log
 from cli.plain import octets, plural
 from ledger import durable, evidence
@@ -36,6 +37,8 @@ def export(
     """
     if output.exists():
         raise Stop(USAGE, f"{output} is there already")
+    # Before the ledger is opened: what it records as exported must be able to leave.
+    check_place(output)
     with open_log(accept_clock) as log:
         number = None if recipient is None else naming.recipient_of(log, message, recipient)
         kind = "non_access" if non_access else "history"
@@ -48,9 +51,29 @@ def export(
         ("written", f"{output}, {octets(size)}; it holds personal data"),
         ("holds", f"{plural(len(made.entries), 'entry')}, {plural(shown, 'disclosure')}"),
     ]
+    failing = doubt(made, vkey)
+    if failing is not None:
+        rows.append(("does not hold", failing))
     out.print(paper.pairs(rows))
     out.print(f"\npostseal verify {shlex.quote(str(output))} --vkey {vkey}", soft_wrap=True)
-    return OK
+    return OK if failing is None else NO
+
+
+def doubt(made: Evidence, vkey: str) -> str | None:
+    """Why the claim of non-access will not be believed, if so; the auditor's word apart, which comes later."""
+    if made.claim.kind != "non_access":
+        return None
+    found = evidence.check(evidence.format(made), evidence.Trust.of(vkey)).check("no_access_recorded")
+    return None if found.status == "passed" else found.detail
+
+
+def check_place(path: Path) -> None:
+    """Stop unless a file can be made there."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise Stop(USAGE, f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def write(path: Path, made: Evidence) -> int:

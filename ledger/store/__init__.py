@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, insert
@@ -50,6 +51,11 @@ class Store:
 def open_store(url: str) -> Store:
     """Connect, refuse what is not durable, bring the schema up to date."""
     engine = engines.open_engine(url)
+    path = engines.sqlite_path(url)
+    if path is not None:
+        # For its owner alone, whatever the umask; SQLite gives its WAL the same mode. What hinders this, it will say.
+        with suppress(OSError):
+            path.touch(0o600)
     try:
         engines.check_durable(engine)
         engines.upgrade(engine)

@@ -48,7 +48,7 @@ SIMPLE = {
         "seq",
         "numbered otherwise than its row",
     ),
-    "the tail cut off": ("DELETE FROM entries WHERE seq > 2900", "checkpoint", "entries, and 2901 are here"),
+    "the tail cut off": ("DELETE FROM entries WHERE seq > 2200", "checkpoint", "entries, and 2201 are here"),
     "two entries exchanged": (
         (
             "UPDATE entries SET seq = -1 WHERE seq = 1500; UPDATE entries SET seq = 1500 WHERE seq = 1501;"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from ledger.rules import RULES
 from ledger.store import shape
 from tests.attacks.attacker import Attacker, Item, new_id
 from tests.attacks.checks import audited, broken, inspected, says
-from tests.attacks.world import World
+from tests.attacks.world import World, build
 
 Attack = Callable[[Attacker], None]
 
@@ -707,3 +708,23 @@ BY_BYTES = {"columns", "tile", "high-water"}
 
 def test_every_rule_is_broken_by_somebody() -> None:
     assert {rule for case in CASES.values() for rule in case.rules} | BY_BYTES == set(RULES)
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Twenty thousand entries: tiles of the second level fill up, and parts and chunks have borders."""
+    directory = tmp_path_factory.mktemp("large")
+    return build(f"sqlite:///{directory / 'ledger.db'}", directory, messages=600)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", CASES)
+def test_the_rule_that_was_broken_names_it_in_a_large_ledger(large: World, tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    prey = large.copy(tmp_path / "prey")
+    attacker = Attacker(prey.path, prey.ring())
+    case.attack(attacker)
+    _, note = attacker.rewrite()
+    for parts in (1, 4):
+        found = broken(audited(prey, note, parts=parts))
+        assert set(found) == set(case.rules), found

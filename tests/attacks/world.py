@@ -1,4 +1,4 @@
-"""The ledger that is attacked: some three thousand entries made through `Log`, of every kind a `Log` can make today.
+"""The ledger that is attacked: some two and a half thousand entries made through `Log`, of every kind a `Log` can make today.
 
 What an outsider would hold of it is kept beside it: checkpoints, receipts, a backup, exported evidence.
 """
@@ -25,7 +25,7 @@ ORIGIN = "log.example/attacked"
 MASTER = MasterKey(b"a" * 32)
 START = 1_780_000_000_000_000
 SECOND = 1_000_000
-MESSAGES = 72
+MESSAGES = 52
 
 
 def address(message: int, recipient: int) -> str:

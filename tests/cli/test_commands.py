@@ -229,3 +229,18 @@ def test_an_auditors_key_is_never_replaced(postseal: Commands, tmp_path: Path) -
     assert path.stat().st_mode & 0o777 == 0o600
     assert postseal("keys", "auditor", path, "--name", "auditor.example").status == 4
     assert postseal("keys", "auditor", tmp_path / "b.key", "--name", "an auditor").status == 2
+
+
+def test_an_export_that_cannot_be_written_is_not_recorded(postseal: Commands, message: str, tmp_path: Path) -> None:
+    ran = postseal("export", message, "-o", tmp_path / "nowhere" / "x.json")
+    assert ran.status == 2 and "cannot be written" in ran.err
+    assert "evidence was exported" not in postseal.ok("show", message).out
+
+
+def test_a_claim_of_non_access_that_does_not_hold_is_said_at_once(
+    postseal: Commands, message: str, tmp_path: Path
+) -> None:
+    postseal.ok("event", message, "download.started", "--recipient", "r1", "--file", "f1", "--source", "portal")
+    place = tmp_path / "claim.json"
+    ran = postseal("export", message, "--non-access", "--recipient", "r1", "--file", "f1", "-o", place)
+    assert ran.status == 1 and "does not hold" in ran.out and place.exists()
