@@ -436,6 +436,27 @@ def test_a_head_changed_under_a_running_ledger_is_never_signed(prey: World, stat
             log.close()
 
 
+def test_a_history_exchanged_under_a_running_ledger_is_never_signed(prey: World) -> None:
+    """Right in itself, and longer than the one before; but the writer remembers what he left."""
+    log = prey.reopen()
+    try:
+        log.event(prey.messages[0].message, "r1", "message.opened")
+        attacker = Attacker(prey.path, prey.ring())
+        item = attacker.find("message.opened")[3]
+        item.data["source"] = "api" if item.data["source"] != "api" else "portal"
+        more = attacker.find("ledger.heartbeat")[-1]
+        attacker.insert(attacker.items[-1], more.copy(), more.copy())
+        attacker.rewrite()
+        with connect(prey.path) as db:
+            (batch,) = db.execute("UPDATE head SET batch = batch + 1 RETURNING batch").fetchone()
+            db.execute("INSERT INTO batches VALUES (?, ?)", [batch, new_id()])
+        with pytest.raises(RolledBack, match="does not extend"):
+            log.write(Own("ledger.heartbeat", Instance(instance=log.instance)))
+    finally:
+        with pytest.raises(RolledBack):
+            log.close()
+
+
 def test_an_order_of_rows_that_the_file_lies_about(prey: World) -> None:
     """A stale write-ahead log beside an older file."""
     old = prey.path.read_bytes()

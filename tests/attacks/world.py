@@ -1,4 +1,4 @@
-"""The ledger that is attacked: some two and a half thousand entries made through `Log`, of every kind a `Log` can make today.
+"""The ledger that is attacked: two to three thousand entries made through `Log`, of every kind that it makes today.
 
 What an outsider would hold of it is kept beside it: checkpoints, receipts, a backup, exported evidence.
 """
@@ -321,6 +321,11 @@ def _export(maker: Maker) -> None:
     maker.day(2001, made)
     world.evidence["early"] = document_of(log.export(made.message))
     maker.submit(maker.event(made.message, "r2", "link.opened", "portal"))
+    everyone = " ".join(address(2001, k) for k in (1, 2, 3))
+    report = log.draft(
+        made.message, None, "delivery.bounced", source="report", attestation="E", sealed=[("raw", f"of {everyone}")]
+    )
+    maker.submit(report)
     log.block(made.message, "all", sealed=[("reason_text", f"{address(2001, 2)} should not have it")])
     maker.beat()
     world.evidence["all"] = document_of(log.export(made.message))
