@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import shutil
 import tempfile
 import time
@@ -20,6 +19,7 @@ from rich.progress import Progress
 from bench import audits, ingest, machine, others, proofs, report
 from bench.figure import Figure
 from bench.work import BATCH
+from ledger.keys import MasterKey
 from ledger.log import Log
 from ledger.merkle import leaf_hash
 from tests.databases import Postgres
@@ -34,15 +34,15 @@ class Sizes:
 
     windows: int
     batches: int
-    pg_windows: int
+    shared: int
     audits: int
     tree: int
     proofs: int
     other: int
 
 
-FULL = Sizes(windows=9, batches=100, pg_windows=5, audits=3, tree=10_000_000, proofs=3000, other=20_000)
-QUICK = Sizes(windows=2, batches=2, pg_windows=2, audits=1, tree=100_000, proofs=100, other=1000)
+FULL = Sizes(windows=7, batches=100, shared=4, audits=3, tree=10_000_000, proofs=3000, other=20_000)
+QUICK = Sizes(windows=2, batches=4, shared=2, audits=1, tree=100_000, proofs=100, other=1000)
 
 
 def main() -> None:
@@ -94,20 +94,23 @@ def _with_sqlite(sizes: Sizes, parts: set[str], directory: Path, progress: Progr
         return []
     figures = []
     url = f"sqlite:///{directory}/ledger.db"
-    with ingest.opened(url, directory) as log:
-        settle()
-        tell = _bar(progress, "ingest, SQLite", (sizes.windows + 1) * sizes.batches)
-        written = ingest.run(log, "SQLite", sizes.windows, sizes.batches, 30_000, tell)
+    with ingest.opened(url, directory):
+        pass
+    for processes, windows, batches in ((1, sizes.windows, sizes.batches), (2, sizes.shared, sizes.batches // 4 or 1)):
+        tell = _bar(progress, f"ingest, SQLite, {processes}", windows + 1)
+        written = ingest.run(url, directory, "SQLite", processes, windows, batches, 30_000, tell)
+        if "ingest" in parts:
+            figures.append(written)
+    master = MasterKey.load(directory / "keys" / "master.key")
+    with Log.open(url, directory, origin=ingest.ORIGIN, master=master) as log:
         if "ingest" in parts:
             sample = log.reader.entries(0, sizes.other)
-            sample = sample[: len(sample) // BATCH * BATCH]
-            figures += [written, ingest.limit_sqlite(directory, sample, 5)]
+            figures.append(ingest.limit_sqlite(directory, sample[: len(sample) // BATCH * BATCH], 5))
         if "proofs" in parts:
             figures += _proofs(log, sizes)
         _, note = log.checkpoint()
         vkey = log.ring.signer().vkey
     if "audit" in parts:
-        gc.unfreeze()
         figures += audits.run(url, note, vkey, 1, sizes.audits, 180_000)
         figures += audits.run(url, note, vkey, 2, sizes.audits, 300_000)
     return figures
@@ -124,21 +127,19 @@ def _proofs(log: Log, sizes: Sizes) -> list[Figure]:
 
 
 def _with_postgresql(sizes: Sizes, server: Postgres, directory: Path, progress: Progress) -> list[Figure]:
-    with server.fresh_database() as url, ingest.opened(url, directory / "pg") as log:
-        settle()
-        batches = max(1, sizes.batches // 2)
-        tell = _bar(progress, "ingest, PostgreSQL", (sizes.pg_windows + 1) * batches)
-        written = ingest.run(log, "PostgreSQL", sizes.pg_windows, batches, 25_000, tell)
-        sample = log.reader.entries(0, sizes.other)
-        return [written, ingest.limit_postgresql(url, sample[: len(sample) // BATCH * BATCH], 5)]
-
-
-def settle() -> None:
-    """What a process that ingests should do once it has started: what is loaded by now is never looked at again by the
-    collector, and it looks less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    with server.fresh_database() as url:
+        with ingest.opened(url, directory / "pg"):
+            pass
+        figures = []
+        for processes in (1, 2):
+            tell = _bar(progress, f"ingest, PostgreSQL, {processes}", sizes.shared + 1)
+            batches = sizes.batches // (2 * processes) or 1
+            name = "PostgreSQL"
+            figures.append(ingest.run(url, directory / "pg", name, processes, sizes.shared, batches, 25_000, tell))
+        master = MasterKey.load(directory / "pg" / "keys" / "master.key")
+        with Log.open(url, directory / "pg", origin=ingest.ORIGIN, master=master) as log:
+            sample = log.reader.entries(0, sizes.other)
+        return [*figures, ingest.limit_postgresql(url, sample[: len(sample) // BATCH * BATCH], 5)]
 
 
 def _bar(progress: Progress, name: str, total: int) -> Callable[[], None]:

@@ -19,8 +19,9 @@ from api.settings import Settings
 from cli import auditor, paper
 from cli.attach import attach
 from cli.exits import NO, OK, UNKNOWN, USAGE, Stop
-from cli.opening import AcceptClock, find_keys, open_log, open_reader
+from cli.opening import find_keys, open_reader
 from cli.plain import moment, plural
+from cli.writing import AcceptClock, open_log
 from ledger import mark, note, statement
 from ledger.act import Own
 from ledger.audit import Report
@@ -61,7 +62,7 @@ class Audited:
 
 @app.command()
 def audit(
-    processes: Annotated[int, typer.Option(min=1, max=64, help="How many to use.")] = 1,
+    processes: Annotated[int, typer.Option(metavar="N", min=1, max=64, help="How many to use.")] = 1,
     vkey: Annotated[
         list[str] | None, typer.Option(metavar="VKEY", help="A key of the log that you know; else its key ring's.")
     ] = None,

@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 from typing import Final
 
+from cli.exits import USAGE, Stop
 from ledger import durable, note
-from ledger.errors import FormatError, SecretError
+from ledger.errors import FormatError
 from ledger.note import Signer
 
 _PREFIX: Final = "PRIVATE+KEY+"
@@ -19,30 +20,33 @@ _ED25519: Final = b"\x01"
 
 
 def create(path: Path, name: str) -> Signer:
-    """A new key in a file that was not there, mode 0600."""
+    """A new key in a file that was not there, mode 0600. Stop says why there is none."""
     seed = os.urandom(32)
-    signer = Signer(name, seed)
+    try:
+        signer = Signer(name, seed)
+    except FormatError:
+        raise Stop(USAGE, "--name: a name without space, plus or control character, such as auditor.example") from None
     line = f"{_PREFIX}{name}+{signer.key_id.hex()}+{note.encode_base64(_ED25519 + seed)}\n"
     try:
         # Without the lock of `durable.locked`, whose file would lie beside: a second maker is refused either way.
         durable.create(path, line.encode())
     except FileExistsError:
-        raise SecretError(f"{path} is there already; a key is never replaced in place") from None
+        raise Stop(USAGE, f"{path} is there already; a key is never replaced in place") from None
     except OSError as error:
-        raise SecretError(f"the key {path} cannot be created: {error.strerror or error}") from None
+        raise Stop(USAGE, f"the key {path} cannot be created: {error.strerror or error}") from None
     return signer
 
 
 def load(path: Path) -> Signer:
-    """The key in a file. SecretError if it is missing, no such key, or open to others."""
+    """The key in a file. Stop if it is missing, no such key, or open to others."""
     try:
         data, _ = durable.read(path, 4096, private=True)
     except OSError as error:
-        raise SecretError(f"the key {path} cannot be used: {error.strerror or error}") from None
+        raise Stop(USAGE, f"the key {path} cannot be used: {error.strerror or error}") from None
     try:
         return _parse(data.decode())
     except (FormatError, UnicodeDecodeError):
-        raise SecretError(f"{path} is not an auditor's key") from None
+        raise Stop(USAGE, f"{path} is not an auditor's key, as `postseal keys auditor` makes them") from None
 
 
 def _parse(text: str) -> Signer:

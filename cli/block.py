@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from cli import naming, paper
-from cli.exits import OK
-from cli.opening import AcceptClock, open_log
+from cli.exits import OK, USAGE, Stop
 from cli.plain import moment
-from ledger import act, entry
+from cli.writing import AcceptClock, open_log
+from ledger import act, drafts, entry
+from ledger.event import Scope
 from ledger.sequencer import Outcome
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -40,6 +41,14 @@ def block(
 
     Only files behind a link can be blocked. The answer says for each file and recipient whether it came in time.
     """
+    naming.check_message(message)
+    naming.check_recipient(recipient)
+    naming.check_file(file)
+    naming.check_reason(reason)
+    if scope not in get_args(Scope):
+        raise Stop(USAGE, "--scope is all, recipient or file")
+    # Whoever an address names, the rest of it must go together.
+    drafts.check_block(scope, recipient and "r1", file, reason)
     with open_log(accept_clock) as log:
         number = None if recipient is None else naming.recipient_of(log, message, recipient)
         made, outcome = log.block(message, scope, recipient=number, file=file, reason=reason)
@@ -64,7 +73,7 @@ def show(made: act.Block, outcome: Outcome, known: Mapping[str, Any]) -> None:
     """The pairs a block covers, each with what it could still do."""
     out = paper.console()
     at = moment(entry.decode(outcome.recorded[0].data).at)
-    out.print(f"block {made.block} in force since {at} (entry {outcome.recorded[0].seq})\n")
+    out.print(f"block {made.block}\nin force since {at}, entry {outcome.recorded[0].seq}\n")
     table = paper.table("recipient", "file", "blocked", "", fixed=("recipient", "blocked"))
     for number, file, in_time in made.pairs:
         word, colour, why = INSIDE if _where(known, file) == "inside" else IN_TIME[in_time]

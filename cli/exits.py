@@ -17,8 +17,14 @@ UNKNOWN: Final = 3
 UNAVAILABLE: Final = 4
 """Nothing was acknowledged: the ledger cannot be reached, or must not be written to as it stands."""
 
+UNSAID: Final = 5
+"""Done, and recorded where there is something to record; only the answer could not be written."""
+
 INTERRUPTED: Final = 130
 """Stopped by the keyboard, as shells count it."""
+
+CLOSED: Final = 141
+"""Whoever read the answer closed it before its end, as shells count that; nothing was being recorded."""
 
 MEANINGS: Final = (
     (OK, "done; for verify and audit: valid"),
@@ -26,7 +32,9 @@ MEANINGS: Final = (
     (USAGE, "wrong usage, or input that cannot be used"),
     (UNKNOWN, "verify and audit: neither valid nor invalid"),
     (UNAVAILABLE, "the ledger is unreachable, or must not be written to as it stands; nothing was acknowledged"),
+    (UNSAID, "done, and recorded where it records; but the answer could not be written"),
     (INTERRUPTED, "interrupted"),
+    (CLOSED, "the reader of the answer closed it early; nothing was being recorded"),
 )
 
 

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from cli import naming, paper
-from cli.exits import NO, OK, USAGE, Stop
-from cli.opening import AcceptClock, open_log
+from cli.exits import NO, OK, UNSAID, USAGE, Stop
 from cli.plain import octets, plural
+from cli.writing import AcceptClock, open_log
 from ledger import durable, evidence
 from ledger.document import Evidence
 
@@ -35,6 +35,11 @@ def export(
     The export is itself recorded. What the evidence holds can no longer be erased from it, wherever it goes. A claim of
     non-access needs besides an auditor's word that nothing is filed elsewhere: `postseal audit --sign KEY --into FILE`.
     """
+    naming.check_message(message)
+    naming.check_recipient(recipient)
+    naming.check_file(file)
+    if file is not None and not non_access:
+        raise Stop(USAGE, "--file goes with --non-access: a history is of the whole message")
     if output.exists():
         raise Stop(USAGE, f"{output} is there already")
     # Before the ledger is opened: what it records as exported must be able to leave.
@@ -44,7 +49,13 @@ def export(
         kind = "non_access" if non_access else "history"
         made = log.export(message, recipient=number, kind=kind, file=file)
         vkey = log.ring.signer().vkey
-    size = write(output, made)
+    try:
+        size = write(output, made)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Stop(
+            UNSAID, f"the export is recorded, but {output} could not be written: {reason}; export again"
+        ) from None
     shown = sum(len(held.disclosures) for held in made.entries)
     out = paper.console()
     rows = [

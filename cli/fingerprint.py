@@ -23,7 +23,8 @@ def fingerprint(
     """Print the fingerprint of a message as JSON: its hash, and that of each of its parts.
 
     It is what hash-only recording sends instead of the message. A message that cannot be parsed has its hash, and the
-    reason.
+    reason. Hashes and sizes are those of the octets with CRLF line ends, as mail travels: of a copy that is saved with
+    others, sha256sum says something else.
     """
     limit = mime.Limits().size
     if str(file) == "-":
@@ -34,6 +35,8 @@ def fingerprint(
                 octets = opened.read(limit + 1)
         except OSError as error:
             raise Stop(USAGE, f"{file} cannot be read: {error.strerror}") from None
+    if octets != mime.normalise(octets):
+        sys.stderr.write("postseal: the line ends are not CRLF; hashes and sizes are those with CRLF\n")
     made = fingerprints.to_json(fingerprints.take(octets))
     sys.stdout.write(json.dumps(made, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
     return 0

@@ -13,17 +13,20 @@ import typer
 
 from cli import auditor, paper
 from cli.exits import OK
-from cli.opening import AcceptClock, open_log, open_reading
+from cli.opening import open_reading
 from cli.plain import moment
+from cli.writing import AcceptClock, open_log
 from ledger import entry, event
 from ledger.act import Own
 from ledger.keys import LogKey
-from ledger.log import Log, request_key
+from ledger.log import Log
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=False, help="Keys of the log.")
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=False, help="Keys of the log, and of its auditors."
+)
 
 
-@app.command("list")
+@app.command("list", short_help="List the keys that sign or signed.")
 def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> int:
     """List the keys that sign or signed, oldest first, and the current epoch of the data keys."""
     with open_reading() as reading:
@@ -45,7 +48,7 @@ def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a 
     return OK
 
 
-@app.command()
+@app.command(short_help="Sign with a new key from now on.")
 def rotate(accept_clock: AcceptClock = False) -> int:
     """Sign with a new key from now on, endorsed by the old one, whose secret is then deleted for good.
 
@@ -84,10 +87,10 @@ def _retire(log: Log) -> bool:
 
 def _once(log: Log, kind: str, facts: event.Facts, vkey: str) -> None:
     """Under a key of its own: two who rotate at the same time write it once."""
-    log.write(Own(kind, facts), request_key(kind, vkey), sha256(vkey.encode()).digest())
+    log.write(Own(kind, facts), log.request_key(kind, vkey), sha256(vkey.encode()).digest())
 
 
-@app.command()
+@app.command(short_help="Begin a new epoch of the data keys.")
 def epoch(accept_clock: AcceptClock = False) -> int:
     """Begin a new epoch: data keys made from now on are wrapped under its key. Earlier ones stay readable."""
     with open_log(accept_clock) as log:
@@ -96,7 +99,7 @@ def epoch(accept_clock: AcceptClock = False) -> int:
     return OK
 
 
-@app.command("auditor")
+@app.command("auditor", short_help="Make an auditor's key; belongs on his machine.")
 def auditor_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes, mode 0600.")],
     name: Annotated[str, typer.Option(metavar="NAME", help="The auditor's name: a URL without its scheme.")],

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from cli import naming
 from cli.exits import OK
-from cli.opening import AcceptClock, open_log
 from cli.plain import moment
+from cli.writing import AcceptClock, open_log
 from ledger import entry
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -25,6 +26,9 @@ def lift(
     accept_clock: AcceptClock = False,
 ) -> int:
     """Lift a block, on every recipient it covers. That it was in force until now stays on record."""
+    naming.check_message(message)
+    naming.check_block(block)
+    naming.check_reason(reason)
     with open_log(accept_clock) as log:
         outcome = log.lift(message, block, reason=reason)
     first = outcome.recorded[0]

@@ -7,7 +7,6 @@ here, in one line and an exit status; nobody who runs a command is shown a stack
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import textwrap
 import traceback
@@ -16,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from api import settings
-from cli import exits
+from cli import exits, output
 from cli.exits import Stop
+from cli.output import Unwritten
 from ledger import errors
 
 VERSION: Final = "0.1.0"
@@ -50,15 +50,20 @@ COMMANDS: Final = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets a substitute, never an error half-way through an answer.
-        getattr(stream, "reconfigure", _nothing)(errors="replace")
+    with output.guarded():
+        status = _answer(given)
+        try:
+            sys.stdout.flush()
+        except Unwritten as error:
+            status = _unwritten(error)
+        return status
+
+
+def _answer(given: list[str]) -> int:
     try:
         return _dispatch(given)
-    except BrokenPipeError:
-        # Whoever read has what he wanted. Python would complain once more while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except Unwritten as error:
+        return _unwritten(error)
     except SystemExit as end:  # a parser that has printed its help
         return int(end.code or exits.OK)
     except KeyboardInterrupt:
@@ -67,8 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _explain(error)
 
 
-def _nothing(**_: object) -> None:
-    return None
+def _unwritten(error: Unwritten) -> int:
+    if error.recorded:
+        return _say(exits.UNSAID, f"what was done is recorded, but the answer could not be written: {error}")
+    if error.closed:
+        return exits.CLOSED
+    return _say(exits.UNSAID, f"the answer could not be written: {error}")
 
 
 def _dispatch(given: list[str]) -> int:
@@ -82,19 +91,31 @@ def _dispatch(given: list[str]) -> int:
     command = COMMANDS.get(name)
     if command is None:
         kind = "option" if name.startswith("-") else "command"
-        raise Stop(exits.USAGE, f"there is no {kind} {name[:40]!r}; `postseal --help` lists them")
+        raise Stop(exits.USAGE, f"there is no {kind} {name[:40]!r}; {_nearest(name)}`postseal --help` lists them")
     module = importlib.import_module(command.module)
     if hasattr(module, "run"):
         return int(module.run(given[1:]))
     return _run(module.app, f"postseal {name}", given[1:])
 
 
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    return "".join(f"did you mean {found}? " for found in get_close_matches(name, COMMANDS, 1))
+
+
 def _run(app: Any, name: str, arguments: list[str]) -> int:
     from typer import TyperException
     from typer.main import get_command
 
+    command = get_command(app)
+    for one in [command, *getattr(command, "commands", {}).values()]:
+        for parameter in one.params:
+            if parameter.param_type_name == "argument":
+                # A Python type behind an argument's name tells nobody anything.
+                parameter.display_type_rich = lambda ctx: None
     try:
-        status = get_command(app).main(args=arguments, prog_name=name, standalone_mode=False)
+        status = command.main(args=arguments, prog_name=name, standalone_mode=False)
     except TyperException as error:
         raise Stop(exits.USAGE, f"{error.format_message()} Try `{name} --help`.") from None
     if status == exits.INTERRUPTED:

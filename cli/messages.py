@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cli import paper
+from cli import naming, paper
 from cli.exits import OK, USAGE, Stop
 from cli.opening import open_reading
 from cli.plain import moment, plural
@@ -33,7 +33,7 @@ STATES = {
 
 @app.command()
 def messages(
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, max=1000, help="How many.")] = 20,
     before: Annotated[
         str | None, typer.Option(metavar="MESSAGE", help="Go on after this one, the last of the page before.")
     ] = None,
@@ -43,6 +43,8 @@ def messages(
 
     Here a machine's fetch counts like anyone's; `postseal show` tells them apart.
     """
+    if before is not None:
+        naming.check_message(before)
     with open_reading() as reading:
         start = None if before is None else reading.message(before).no
         rows = [_row(reading, chain) for chain in reading.reader.messages(limit, start)]

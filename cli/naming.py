@@ -1,14 +1,74 @@
-"""How a person names things on a command line: recipients by number or address, instants with any offset, values."""
+"""How a person names things on a command line: messages, recipients by number or address, instants with any offset.
+
+What cannot be such a name is refused here, in words and before a ledger is opened.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, get_args
+
+import msgspec
 
 from cli.exits import USAGE, Stop
-from ledger import envelope
+from ledger import disclosure, envelope, event, spelling
+from ledger.errors import FormatError
 from ledger.reading import Reading
+
+CODE: Final = "a word of a-z 0-9 . _ - such as wrong-recipient"
+FILE: Final = "the number of a file, such as f1"
+
+
+def check_message(said: str) -> None:
+    """Stop unless a message could be called so."""
+    _check(spelling.Id, said, "a message is named by its id; `postseal messages` lists them")
+
+
+def check_block(said: str) -> None:
+    """Stop unless a block could be called so."""
+    _check(spelling.Id, said, "a block is named by its id; `postseal show MESSAGE` lists them")
+
+
+def check_recipient(said: str | None) -> None:
+    """Stop unless a recipient could be called so; which one an address names, the ledger knows."""
+    if said is not None and "@" not in said:
+        _check(spelling.Recipient, said, "a recipient is called r1, r2 ..., or by his address")
+
+
+def check_file(said: str | None) -> None:
+    """Stop unless a file could be called so."""
+    if said is not None:
+        _check(spelling.File, said, f"--file expects {FILE}; `postseal show MESSAGE` lists them")
+
+
+def check_reason(said: str | None) -> None:
+    """Stop unless this is a code."""
+    if said is not None:
+        _check(spelling.Code, said, f"--reason expects {CODE}")
+
+
+def check_source(said: str) -> None:
+    """Stop unless a command may speak for such a source; ``system`` is the ledger itself."""
+    known = [one for one in get_args(event.Source) if one != "system"]
+    if said not in known:
+        raise Stop(USAGE, f"--source: a source is one of {', '.join(known)}")
+
+
+def check_attestation(said: str) -> None:
+    """Stop unless this is one of the letters."""
+    if said not in event.ATTESTATIONS:
+        raise Stop(
+            USAGE,
+            f"--attestation expects one of {', '.join(event.ATTESTATIONS)}; `postseal event --help` explains them",
+        )
+
+
+def _check(wanted: Any, said: str, otherwise: str) -> None:
+    try:
+        msgspec.convert(said, wanted)
+    except msgspec.ValidationError:
+        raise Stop(USAGE, otherwise) from None
 
 
 def recipient_of(reading: Reading, message: str, said: str) -> str:
@@ -22,8 +82,15 @@ def recipient_of(reading: Reading, message: str, said: str) -> str:
     raise Stop(USAGE, "no recipient of this message has that address, or it was erased")
 
 
-def instant(said: str) -> str:
-    """A ledger's time for an instant in ISO 8601 that says its offset."""
+def instant(said: str | None, clock: str | None) -> str | None:
+    """A ledger's time for an instant in ISO 8601 that says its offset, told by a clock of a known sort."""
+    known = get_args(event.Clock)
+    if (said is None) != (clock is None):
+        raise Stop(USAGE, f"--occurred and --clock go together: an instant needs the clock that told it ({_or(known)})")
+    if said is None:
+        return None
+    if clock not in known:
+        raise Stop(USAGE, f"--clock: a clock is one of {', '.join(known)}")
     try:
         read = datetime.fromisoformat(said)
     except ValueError:
@@ -33,21 +100,33 @@ def instant(said: str) -> str:
     return read.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def _or(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def pairs(option: str, said: Sequence[str] | None) -> list[tuple[str, str]]:
-    """``name=value`` of an option that may be repeated."""
-    found = []
+    """``name=value`` of an option that may be repeated, each name once."""
+    found: dict[str, str] = {}
     for one in said or []:
         name, equals, value = one.partition("=")
         if not equals or not name:
             raise Stop(USAGE, f"{option} is written name=value")
-        found.append((name, value))
+        if name in found:
+            raise Stop(USAGE, f"{option}: {name[:64]!r} is given twice; an entry has each name once")
+        found[name] = value
+    return list(found.items())
+
+
+def sealed(said: Sequence[str] | None) -> list[tuple[str, str]]:
+    """What ``--seal`` says. Names are open, so that only their spelling can be wrong."""
+    found = pairs("--seal", said)
+    for name, value in found:
+        try:
+            disclosure.make(name, "", bytes(disclosure.SALT_SIZE))
+        except FormatError:
+            raise Stop(USAGE, f"--seal: {name[:64]!r} is no name; one is lowercase words such as user_agent") from None
+        try:
+            disclosure.make(name, value, bytes(disclosure.SALT_SIZE))
+        except FormatError as error:
+            raise Stop(USAGE, f"--seal {name}: {error}") from None
     return found
-
-
-def typed(said: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Facts in the type they have: numbers and truth values are not text."""
-    words: dict[str, Any] = {"true": True, "false": False}
-    return {
-        name: words[value] if value in words else int(value) if value.isascii() and value.isdigit() else value
-        for name, value in said
-    }

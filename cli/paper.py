@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from cli.output import Unpadded
 from cli.plain import clean
 
 WIDTH = 110
@@ -21,8 +22,12 @@ WIDTH = 110
 def console(stream: Any = None) -> Console:
     """For standard output, or another stream. Colours only on a terminal."""
     made = Console(file=stream or sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
-    # Into a pipe or file nothing is cut to a width that nobody looks at.
-    made.width = min(made.width, WIDTH) if made.is_terminal else max(WIDTH, made.width)
+    if made.is_terminal:
+        made.width = min(made.width, WIDTH)
+    else:
+        # Into a pipe or file nothing is cut to a width that nobody looks at, or filled up to it.
+        made.width = max(WIDTH, made.width)
+        made.file = Unpadded(made.file)  # type: ignore[assignment]  # which passes on all it does not change
     return made
 
 

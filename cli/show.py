@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli import history, paper
+from cli import history, naming, paper
 from cli.exits import OK
 from cli.history import Line
 from cli.opening import open_reading
@@ -37,6 +37,7 @@ def show(
 
     All times are UTC and those of the record: when the ledger recorded something, not when it happened.
     """
+    naming.check_message(message)
     with open_reading() as reading:
         if json_:
             for line in history.lines(reading, message):
@@ -61,7 +62,7 @@ def page(out: Console, reading: Reading, message: str) -> None:
                 ("recorded", f"{moment(found[0].entry.at)}, entry {found[0].entry.seq}"),
                 ("envelope", f"{facts.envelope}, sender {known.get('mail_from', ERASED) or '<>'}"),
                 ("sha256", raw["sha256"] if raw else ERASED),
-                ("size", f"{raw['size']:,} octets" if raw else ERASED),
+                ("size", f"{raw['size']:,} octets; size and hash are with CRLF line ends" if raw else ERASED),
             ]
             + ([("unparsed", f"{known['unparsed']}: known by its hash alone")] if "unparsed" in known else [])
         )

@@ -36,7 +36,7 @@ def trust(
     Hand it over by another way than the evidence: whoever could forge one of them must not be able to forge both.
     """
     with open_reader(settings.from_environment()) as reader:
-        sys.stdout.buffer.write(policy(reader, auditor or [], require or []).to_bytes())
+        sys.stdout.write(policy(reader, auditor or [], require or []).to_bytes().decode())
     if sys.stdout.isatty():
         sys.stdout.write("\n")
     return OK

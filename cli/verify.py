@@ -24,6 +24,7 @@ from ledger.evidence import Check, Trust, Verdict
 
 MARK: Final = b'"postseal-evidence/'
 MAX_BYTES: Final = 256 * 1024 * 1024
+STDIN: Final = Path("-")
 
 MEANINGS: Final = {
     "intact": "Every entry and every fact shown is what was recorded, bit for bit.",
@@ -48,6 +49,10 @@ _WEIGHT: Final = (NO, USAGE, UNKNOWN, OK)
 class _Parser(argparse.ArgumentParser):
     """Typer would load as much again as the check itself; this is the one command that has to be light."""
 
+    def format_help(self) -> str:
+        # As the other commands have it.
+        return super().format_help().replace("usage:", "Usage:", 1)
+
     def error(self, message: str) -> NoReturn:
         raise Stop(USAGE, f"{message}. Try `postseal verify --help`.")
 
@@ -59,20 +64,31 @@ def _parser() -> _Parser:
         epilog="Exit status: 0 valid, 1 invalid, 3 unknown (nothing failed, but something needed was not checked), "
         "2 if a file is no evidence or cannot be read. Of several files the worst counts: 1, 2, 3, 0.",
         allow_abbrev=False,
+        add_help=False,
     )
-    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="evidence, as `postseal export` wrote it")
-    parser.add_argument("--trust", metavar="TRUST.json", type=Path, help="whom you believe; see `postseal trust`")
-    parser.add_argument("--vkey", action="append", default=[], help="instead of --trust: the log's verifier key")
-    parser.add_argument(
+    arguments, options = parser.add_argument_group("Arguments"), parser.add_argument_group("Options")
+    arguments.add_argument(
+        "files",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        help="evidence, as `postseal export` wrote it; - is standard input",
+    )
+    options.add_argument("--trust", metavar="TRUST.json", type=Path, help="whom you believe; see `postseal trust`")
+    options.add_argument("--vkey", action="append", default=[], help="instead of --trust: the log's verifier key")
+    options.add_argument(
         "--content", metavar="FILE", type=Path, help="the mail or the file itself: is this evidence of it?"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object for each file")
+    options.add_argument("--json", action="store_true", help="one JSON object for each file")
+    options.add_argument("-h", "--help", action="help", help="show this message and exit")
     return parser
 
 
 def run(arguments: Sequence[str]) -> int:
     """The command."""
     said = _parser().parse_args(arguments)
+    if [*said.files, said.trust, said.content].count(STDIN) > 1:
+        raise Stop(USAGE, "standard input (-) can be read once")
     return verify(said.files, said.trust, said.vkey, said.content, said.json)
 
 
@@ -114,8 +130,11 @@ def read_trust(trust: Path | None, vkeys: list[str]) -> Trust:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
+        if file == STDIN:
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with file.open("rb") as opened:
+                data = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise Stop(USAGE, f"{file} cannot be read: {error.strerror}") from None
     if len(data) > MAX_BYTES:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -43,28 +43,24 @@ class Disclosure:
 
 def make(name: str, value: Json, salt: bytes) -> str:
     """D of a fact. ``salt`` is 16 octets that no other disclosure has and nobody can guess."""
-    return make_many([(name, value)], salt)[0][0]
+    if len(salt) != SALT_SIZE:
+        raise FormatError(f"disclosure: {len(salt)} octets of salt, {SALT_SIZE} expected")
+    return make_salted([(name, value)], lambda: _encode(salt))[0][0]
 
 
-def make_many(facts: Sequence[tuple[str, Json]], random: bytes) -> list[tuple[str, str]]:
-    """D and digest of each (name, value). ``random`` is 16 octets for each, of one call to the system's source."""
-    if len(random) != SALT_SIZE * len(facts):
-        raise FormatError(f"disclosure: {len(random)} octets of salt for {len(facts)} facts, {SALT_SIZE} each expected")
-    salts = [_encode(random[at : at + SALT_SIZE]) for at in range(0, len(random), SALT_SIZE)]
-    return make_salted(facts, iter(salts).__next__)
-
-
-def make_salted(facts: Sequence[tuple[str, Json]], salt: Callable[[], bytes]) -> list[tuple[str, str]]:
-    """The same with salts that are in their text form already, each handed out once (`ledger.chance`)."""
-    result = []
+def make_salted(facts: Iterable[tuple[str, Json]], salt: Callable[[], bytes]) -> tuple[list[str], list[str]]:
+    """D of each (name, value), and their digests. ``salt`` hands out salts in their text form, each once
+    (`ledger.chance`)."""
+    texts: list[str] = []
+    digests: list[str] = []
     for name, value in facts:
         # The canonical spelling of the list, written out: salt and name need no escapes.
-        plain = b'["%b%b%b]' % (salt(), _middle(name), canonical.dumps(value))
-        text = b2a_base64(plain, newline=False).translate(_TO_URL).rstrip(b"=")
+        text = b2a_base64(b'["' + salt() + _middle(name) + canonical.dumps(value) + b"]").translate(_TO_URL, b"=\n")
         if len(text) > MAX_LENGTH:
             raise FormatError(f"disclosure: {len(text)} characters, limit {MAX_LENGTH}")
-        result.append((text.decode(), _encode(sha256(text).digest()).decode()))
-    return result
+        texts.append(text.decode())
+        digests.append(_encode(sha256(text).digest()).decode())
+    return texts, digests
 
 
 @lru_cache(1024)
@@ -102,7 +98,7 @@ def check(digests: Collection[str], disclosure: str) -> None:
 
 
 def _encode(data: bytes) -> bytes:
-    return b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=")
+    return b2a_base64(data).translate(_TO_URL, b"=\n")
 
 
 def _decode(text: str) -> bytes:

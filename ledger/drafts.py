@@ -9,11 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Final, cast, get_args
 
 from msgspec import UNSET, UnsetType
 
-from ledger import disclosure, entry, event
+from ledger import canonical, disclosure, entry, event
 from ledger.act import Event, RecipientPart, Recording
 from ledger.canonical import Json
 from ledger.chance import Chance
@@ -27,6 +28,12 @@ from ledger.schema import check_facts, parse_facts
 
 SHARED = ":shared"
 """Ends the subject of what names several people: their own erasures each destroy it."""
+
+KEY_SIZE: Final = 16
+"""Bytes of an event key."""
+
+LONG: Final = 65_536
+"""Octets of a header's value, as JSON, past which its hash is sealed in its place: a disclosure could not hold it."""
 
 _SOURCES: Final = frozenset(get_args(event.Source))
 _CLOCKS: Final = frozenset(get_args(event.Clock))
@@ -43,15 +50,30 @@ class Opening:
     chain: str
 
 
-def seal(subject: str, facts: Sequence[tuple[str, Json]], chance: Chance) -> list[Sealed]:
+def seal(subject: str, facts: Sequence[tuple[str, Json]], chance: Chance) -> Sequence[Sealed]:
     """Disclosures of (name, value), all under one data key. InvalidRequest where a name or value has no spelling."""
     if not facts:
-        return []
+        return ()
+    if len({name for name, _ in facts}) != len(facts):
+        raise InvalidRequest("two sealed facts of one name: evidence could not tell them apart")
     try:
-        made = disclosure.make_salted(facts, chance.salt)
+        return (Sealed(subject, *disclosure.make_salted(facts, chance.salt)),)
     except FormatError as error:
         raise InvalidRequest(str(error)) from None
-    return [Sealed(subject, text, digest) for text, digest in made]
+
+
+def _seal_each(parts: Sequence[tuple[str, Sequence[tuple[str, Json]]]], chance: Chance) -> list[Sealed]:
+    """The same for several data keys, at least one fact for each."""
+    try:
+        texts, digests = disclosure.make_salted((fact for _, facts in parts for fact in facts), chance.salt)
+    except FormatError as error:
+        raise InvalidRequest(str(error)) from None
+    made = []
+    end = 0
+    for subject, facts in parts:
+        start, end = end, end + len(facts)
+        made.append(Sealed(subject, texts[start:end], digests[start:end]))
+    return made
 
 
 def recording(
@@ -86,19 +108,20 @@ def recording(
         for number, (address, role, chain) in enumerate(zip(sent.rcpt_to, roles, chains, strict=True), 1)
     ]
     own, shared = _message_facts(print_, sent, hosted)
-    sealed = seal(message, own, chance) + seal(message + SHARED, shared, chance)
-    for opening in openings:
-        value: Json = {"address": opening.address, "chain": opening.chain, "role": opening.role}
-        sealed += seal(opening.chain, [(opening.recipient, value)], chance)
+    said = {message: own}
+    if shared:
+        said[message + SHARED] = shared
+    for o in openings:
+        said[o.chain] = [(o.recipient, {"address": o.address, "chain": o.chain, "role": o.role})]
     if actor is not None:
-        sealed += seal(actor[0], [("actor", actor[1])], chance)
+        said.setdefault(actor[0], []).append(("actor", actor[1]))
+    theirs: list[tuple[str, list[tuple[str, Json]]]]
+    theirs = [(o.chain, [("address", o.address), ("role", o.role)]) for o in openings]
+    sealed = _seal_each([*said.items(), *theirs], chance)
+    tokens = tokens or {}
     parts = [
-        RecipientPart(
-            o.chain,
-            seal(o.chain, [("address", o.address), ("role", o.role)], chance),
-            tuple((tokens or {}).get(number, ())),
-        )
-        for number, o in enumerate(openings, 1)
+        RecipientPart(part.subject, (part,), tuple(tokens.get(number, ())))
+        for number, part in enumerate(sealed[len(said) :], 1)
     ]
     facts = cast(
         MessageRecorded,
@@ -115,7 +138,7 @@ def recording(
         ),
     )
     act = uuid7(micros, chance(10))
-    made = Recording(message, facts, sealed, parts, source, act, *_instant(occurred, clock))
+    made = Recording(message, facts, sealed[: len(said)], parts, source, act, *_instant(occurred, clock))
     return made, openings
 
 
@@ -134,11 +157,11 @@ def _message_facts(
     for name, fact in (("From", "from"), ("Subject", "subject"), ("Date", "date"), ("Message-ID", "message_id")):
         value = print_.header(name)
         if value is not None:
-            own.append((fact, value))
+            own.append(_header(fact, value))
     for name, fact in (("To", "to"), ("Cc", "cc")):
         value = print_.header(name)
         if value is not None:
-            shared.append((fact, value))
+            shared.append(_header(fact, value))
     for leaf in print_.files:
         said: dict[str, Json] = {
             "media_type": leaf.media_type,
@@ -151,6 +174,12 @@ def _message_facts(
             said["name"] = leaf.name
         own.append((str(leaf.file), said))
     return own, shared
+
+
+def _header(fact: str, value: str) -> tuple[str, Json]:
+    if len(canonical.dumps(value)) <= LONG:
+        return fact, value
+    return f"{fact}.sha256", sha256(value.encode()).hexdigest()
 
 
 def facts_of(kind: str, said: Mapping[str, object]) -> event.Facts:
@@ -181,6 +210,8 @@ def tracking(
     at its source.
     """
     check_source(source)
+    if key is not None and len(key) != KEY_SIZE:
+        raise InvalidRequest(f"an event key has {KEY_SIZE} bytes")
     number = 0 if recipient is None else number_of(recipient)
     made = _tracking_facts(kind, number, attestation, facts) if facts else _plain_facts(kind, number > 0, attestation)
     when, whose = _instant(occurred, clock)

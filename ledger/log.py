@@ -6,13 +6,13 @@ then a beat is recorded, once a minute by one process of all that are open.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -38,6 +38,7 @@ from ledger.plan import Act
 from ledger.reading import Reading
 from ledger.sequencer import Answer, Outcome, Sequencer, Submission
 from ledger.store import Store, create_head, open_store
+from ledger.store.append import check_mac
 
 MARK_SECONDS = 0.5
 """How often the high-water mark follows what was acknowledged."""
@@ -65,16 +66,6 @@ class RecordedMessage:
     recipients: tuple[Opening, ...]
     outcome: Outcome
     repeated: bool
-
-
-def request_key(scope: str, key: str) -> bytes:
-    """The idempotency key of a request, as stored: nothing of the scope or key can be read from it."""
-    return hashlib.sha256(f"postseal-request/1\n{scope}\n{key}".encode()).digest()
-
-
-def event_key(scope: str, key: str) -> bytes:
-    """The key of one event at its source (16 bytes): ``scope`` names the source, ``key`` is what it calls the event."""
-    return hashlib.sha256(f"postseal-event/1\n{scope}\n{key}".encode()).digest()[:16]
 
 
 class Log(Reading):
@@ -138,14 +129,21 @@ class Log(Reading):
         try:
             head = store.find_head()
             if head is None:
-                mark.check_new(data_dir, origin)
+                try:
+                    mark.check_new(data_dir, origin)
+                except RolledBack:
+                    # Or another process has opened the log, and written to it, since we looked.
+                    head = store.find_head()
+                    if head is None:
+                        raise
+            if head is None:
                 log = uuid7(time.time_ns() // 1000, random(10))
                 ring = KeyRing.create(ring_path(data_dir, log), master, log, origin, time.time_ns() // 1000, random)
                 # The mark before the head: a log that has a head but no mark is one whose mark was lost.
                 empty = Checkpoint(origin, 0, EMPTY_ROOT)
                 first = mark.Mark(log, empty, checkpoint.sign(empty, ring.signer()))
                 mark.create(mark.mark_path(data_dir, log), first)
-                create_head(store, log, origin)
+                create_head(store, log, origin, partial(ring.blind, "head"))
                 head = store.reader.head()
             if head.origin != origin:
                 raise StartRefused(f"this database holds the log {head.origin}, not {origin}")
@@ -340,6 +338,15 @@ class Log(Reading):
         choose = export.may_show(message, recipient, self.id)
         return export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
 
+    def request_key(self, scope: str, key: str) -> bytes:
+        """The idempotency key of a request as stored. Under the ring: nobody else can tell which keys stand there, or
+        put one there before its request comes."""
+        return self.ring.blind("request", f"{scope}\n{key}")
+
+    def event_key(self, scope: str, key: str) -> bytes:
+        """The key of one event at its source (16 bytes): ``scope`` names the source, ``key`` is what it calls it."""
+        return self.ring.blind("event", f"{scope}\n{key}")[:16]
+
     def new_id(self) -> str:
         """A fresh id."""
         return uuid7(self._now(), self._chance(10))
@@ -361,6 +368,7 @@ class Log(Reading):
     def checkpoint(self) -> tuple[Checkpoint, bytes]:
         """The newest state, signed. Read from the database: other processes write too."""
         head = self.reader.head()
+        check_mac(head, partial(self.ring.blind, "head"))
         self._check_root(head.size, head.root)
         if self._latest is not None:
             mark.check(self._latest, head.size, self.reader.root)

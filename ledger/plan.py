@@ -17,15 +17,15 @@ from ledger.state import Chain
 
 
 class Sealed(Struct, frozen=True, gc=False):
-    """One disclosure made ready: whose data key protects it, its text D and the digest that goes into the entry.
+    """Disclosures made ready: whose data key protects them, their texts D and the digests that go into the entry.
 
     ``subject`` is the id of a message's or recipient's chain, ``<chain id>:shared`` or ``person:<blind index>``; empty
-    for the chain the entry itself stands on.
+    for the chain the entry itself stands on. No two of an entry have the same.
     """
 
     subject: str
-    text: str
-    digest: str
+    texts: Sequence[str]
+    digests: Sequence[str]
 
 
 class Write(Struct, gc=False):

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,7 +28,7 @@ from msgspec import Struct
 
 from ledger import checkpoint
 from ledger.checkpoint import Checkpoint
-from ledger.clock import Clock
+from ledger.clock import Clock, since_boot
 from ledger.errors import (
     InFlight,
     InvalidRequest,
@@ -89,6 +90,9 @@ class Secrets(Protocol):
     def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
         """The cipher of a stored data key. SecretError."""
 
+    def blind(self, kind: str, value: str) -> bytes:
+        """A MAC under the ring's blind-index key, 32 bytes."""
+
 
 @dataclass(slots=True)
 class _Group:
@@ -105,7 +109,7 @@ class Sequencer:
         secrets: Secrets,
         *,
         wall: Callable[[], int] | None = None,
-        monotonic: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
+        monotonic: Callable[[], int] = since_boot,
         random: Callable[[int], bytes] = os.urandom,
         accept_clock: bool = False,
         sleep: Callable[[float], None] = time.sleep,
@@ -126,7 +130,7 @@ class Sequencer:
         self._durable = 0, EMPTY_ROOT
         self._max_queue = max_queue
         self._committed = committed
-        self._tree = Tree()
+        self._tree = Tree(partial(secrets.blind, "head"))
         self._ready = threading.Condition()
         self._queue: deque[_Group] = deque()
         self._queued = 0

@@ -7,6 +7,7 @@ left in memory (`ledger.tree`) is used again if the head says that nobody else h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from ledger.plan import Act, Plan, Sealed, View, Write
 from ledger.state import Chain
 from ledger.store.append import Appender, Head, Rows
 from ledger.tree import Tree
-from ledger.vault import seal_box
+from ledger.vault import NONCE_SIZE, seal_box
 
 
 class Recorded(Struct, frozen=True, gc=False):
@@ -44,6 +45,9 @@ class DataKeys(Protocol):
     def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
         """The cipher of a stored key."""
 
+    def blind(self, kind: str, value: str) -> bytes:
+        """A MAC under the ring's blind-index key, 32 bytes."""
+
 
 class Transaction(View):
     """Between `Appender.begin` and `Appender.write`. Implements `ledger.plan.View`."""
@@ -58,13 +62,14 @@ class Transaction(View):
         self._keys = keys
         self._random = random
         self._chains = tree.chains
+        self._numbers = tree.numbers
         self._seen: dict[tuple[int, bytes], int] = {}
         self._requests: dict[bytes, tuple[bytes, str]] = {}
         # Which chain a token opens never changes; which token opens none yet is asked anew each time.
         self._tokens = tree.tokens
         self._unused: set[str] = set()
         self._transfers: dict[str, tuple[int, str, bool] | None] = {}
-        self._boxes: list[tuple[int, str, list[str]]] = []
+        self._boxes: list[tuple[int, str, Sequence[str]]] = []
         self._pending: list[Chain] = []
         self._messages: dict[int, str] = {}
         self._touched: dict[int, Chain] = {}
@@ -85,7 +90,7 @@ class Transaction(View):
 
     def load(self, submissions: Sequence[Any]) -> None:
         """Everything these submissions will ask for, in a few reads."""
-        chains = self._chains
+        chains, numbers = self._chains, self._numbers
         missing: set[tuple[str, int]] = set()
         keyed: list[tuple[tuple[str, int], bytes]] = []
         tokens: set[str] = set()
@@ -94,7 +99,7 @@ class Transaction(View):
             act = submission.act
             if type(act) is Event:
                 ref = act.message, act.number
-                if ref not in chains:
+                if numbers.get(ref) not in chains:
                     missing.add(ref)
                 if act.key is not None:
                     keyed.append((ref, act.key))
@@ -104,14 +109,14 @@ class Transaction(View):
                 if getattr(facts, "transfer", UNSET) is not UNSET:
                     transfers.add(facts.transfer)
             else:
-                missing.update(ref for ref in act.refs if ref not in chains)
+                missing.update(ref for ref in act.refs if numbers.get(ref) not in chains)
                 if type(act) is Recording:
                     tokens.update(token for part in act.recipients for token in part.tokens)
         if missing:
-            chains.update(self._appender.chains(sorted(missing)))
+            self._find_chains(sorted(missing))
         if requests := [s.key for s in submissions if s.key is not None]:
             self._requests.update(self._appender.requests(requests))
-        if seen := sorted((chains[ref].no, key) for ref, key in keyed if ref in chains):
+        if seen := sorted((numbers[ref], key) for ref, key in keyed if ref in numbers):
             self._seen.update(self._appender.seen(seen))
         if unknown := sorted(tokens.difference(self._tokens)):
             self._find_tokens(unknown)
@@ -121,20 +126,27 @@ class Transaction(View):
 
     def chain(self, message: str, number: int) -> Chain:
         ref = message, number
-        chain = self._chains.get(ref)
-        if chain is None:
-            self._chains.update(self._appender.chains([ref]))
-            chain = self._chains.get(ref)
-        if chain is None or chain.no == 0:
+        no = self._numbers.get(ref)
+        if no not in self._chains:
+            self._find_chains([ref])
+            no = self._numbers.get(ref)
+        # The log's own chain has number 0 and is nobody's message.
+        if not no:
             raise UnknownReference("no such recipient of this message" if number else "no such message in this log")
-        return chain
+        return self._chains[no]
+
+    def _find_chains(self, refs: Sequence[tuple[str, int]]) -> None:
+        for ref, chain in self._appender.chains(refs).items():
+            self._numbers[ref] = chain.no
+            self._chains.setdefault(chain.no, chain)
 
     def recipients(self, message: Chain) -> Sequence[Chain]:
         refs = [(message.id, k) for k in range(1, message.recipients + 1)]
-        if any(ref not in self._chains for ref in refs):
+        if any(self._numbers.get(ref) not in self._chains for ref in refs):
             for chain in self._appender.recipients(message.root):
-                self._chains.setdefault((message.id, chain.ordinal), chain)
-        return [self._chains[ref] for ref in refs]
+                self._numbers[message.id, chain.ordinal] = chain.no
+                self._chains.setdefault(chain.no, chain)
+        return [self._chains[self._numbers[ref]] for ref in refs]
 
     def open(self, id: str, root: Chain | None, number: int) -> Chain:
         no = self._head.chains + len(self.rows.opened) + len(self._pending)
@@ -215,7 +227,7 @@ class Transaction(View):
             self._open_pending()
         made: list[Recorded] = []
         for write in plan.writes:
-            if write.more or write.tokens or len(write.sealed) > MAX_ITEMS:
+            if write.more or write.tokens or sum([len(one.digests) for one in write.sealed]) > MAX_ITEMS:
                 self._append_all(write, made)
             else:
                 made.append(self._append(write, write.sealed))
@@ -232,7 +244,8 @@ class Transaction(View):
             self.rows.opened.append(chain)
             if chain.root == chain.no:
                 self._messages[chain.no] = chain.id
-            self._chains[self._messages[chain.root], chain.ordinal] = chain
+            self._chains[chain.no] = chain
+            self._numbers[self._messages[chain.root], chain.ordinal] = chain.no
         if self._tree.log is None:
             self._tree.log = self.log
         self._pending = []
@@ -246,13 +259,12 @@ class Transaction(View):
             self.rows.ended.append(id)
 
     def _append_all(self, write: Write, made: list[Recorded]) -> None:
-        sealed = write.sealed
-        made.append(self._append(write, sealed[:MAX_ITEMS]))
+        first, *rest = _split(write.sealed)
+        made.append(self._append(write, first))
         for more in write.more:
             made.append(self._append(write, (), write.kind + ".continued", more))
-        for part, start in enumerate(range(MAX_ITEMS, len(sealed), MAX_ITEMS), len(write.more) + 1):
-            more = Continued(part=part)
-            made.append(self._append(write, sealed[start : start + MAX_ITEMS], write.kind + ".continued", more))
+        for part, sealed in enumerate(rest, len(write.more) + 1):
+            made.append(self._append(write, sealed, write.kind + ".continued", Continued(part=part)))
         for token in write.tokens:
             self._tokens[token] = write.chain.no
             self.rows.tokens.append((bytes.fromhex(token), write.chain.no))
@@ -263,13 +275,18 @@ class Transaction(View):
         chain = write.chain
         seq = self.size
         n = chain.n
+        digests: list[str] = []
+        for one in sealed:
+            digests += one.digests
+            self._boxes.append((seq, one.subject or chain.id, one.texts))
+        digests.sort()
         made = TYPES[kind or write.kind](
             at=self._at_text,
             chain=chain.id,
             facts=facts or write.facts,
             n=n,
             prev=self._previous,
-            sealed=sorted([s.digest for s in sealed]),
+            sealed=digests,
             seq=seq,
             source=write.source,
             v=1,
@@ -283,24 +300,11 @@ class Transaction(View):
         leaf = raw.hex()
         self.rows.entries.append((seq, chain.root, chain.no, n, raw, data))
         self._leaves.append(raw)
-        if sealed:
-            self._box(seq, chain.id, sealed)
         chain.fold(made, leaf)
         self._touched[chain.no] = chain
         self._previous = leaf
         self.size = seq + 1
         return Recorded(seq, leaf, data)
-
-    def _box(self, seq: int, own: str, sealed: Sequence[Sealed]) -> None:
-        by_subject: dict[str, list[str]] = {}
-        for one in sealed:
-            subject = one.subject or own
-            if subject in by_subject:
-                by_subject[subject].append(one.text)
-            else:
-                by_subject[subject] = [one.text]
-        for subject, texts in by_subject.items():
-            self._boxes.append((seq, subject, texts))
 
     def remember(self, key: bytes, digest: bytes, recorded: Sequence[Recorded]) -> None:
         """Under what key this request came, so that a repeat gets the same answer."""
@@ -323,7 +327,7 @@ class Transaction(View):
         rows.chains = [c for c in self._touched.values() if c.no not in opened]
         self.root = tree.frontier.root()
         head = self._head
-        self._made = Head(
+        made = Head(
             log=head.log,
             origin=head.origin,
             size=self.size,
@@ -334,6 +338,7 @@ class Transaction(View):
             chains=head.chains + len(rows.opened),
             batch=self.next_batch,
         )
+        self._made = replace(made, mac=self._keys.blind("head", made.claim()))
         return self._made
 
     def _seal(self) -> None:
@@ -347,22 +352,43 @@ class Transaction(View):
             older = sorted(subject for subject in missing if subject[:36] not in opened)
             stored = self._appender.data_keys(older) if older else {}
             for subject, (no, epoch, wrapped) in stored.items():
-                ciphers[subject] = (no, self._keys.open_data_key(subject, epoch, wrapped))
+                known = self._tree.doubtful.pop(subject, None)
+                if known is None or known[0] != no:
+                    known = no, self._keys.open_data_key(subject, epoch, wrapped)
+                ciphers[subject] = known
             fresh = sorted(missing.difference(stored))
             for subject, (epoch, wrapped, cipher) in zip(fresh, self._keys.new_data_keys(fresh), strict=True):
                 self._tree.last_key += 1
                 ciphers[subject] = (self._tree.last_key, cipher)
                 self.rows.data_keys.append((self._tree.last_key, subject, epoch, wrapped))
-        random = self._random(12 * len(self._boxes))
+        random = self._random(NONCE_SIZE * len(self._boxes))
         log = self._head.log
         rows = self.rows.sealed
         at = 0
         for seq, subject, texts in self._boxes:
             no, cipher = ciphers[subject]
-            rows.append((seq, no, seal_box(cipher, log, seq, texts, random[at : at + 12])))
-            at += 12
+            end = at + NONCE_SIZE
+            rows.append((seq, no, seal_box(cipher, log, seq, texts, random[at:end])))
+            at = end
 
     def keep(self) -> None:
         """The batch is durable: what this transaction knows is what the next one starts from."""
         self._tree.head = self._made if self.rows.entries else self._head
         self._tree.batch = self._tree.head.batch
+
+
+def _split(sealed: Sequence[Sealed]) -> list[list[Sealed]]:
+    """What goes into one entry after the other, `MAX_ITEMS` digests each; the first may have none."""
+    parts: list[list[Sealed]] = [[]]
+    room = MAX_ITEMS
+    for one in sealed:
+        start = 0
+        while start < len(one.digests):
+            if not room:
+                parts.append([])
+                room = MAX_ITEMS
+            end = start + room
+            parts[-1].append(Sealed(one.subject, one.texts[start:end], one.digests[start:end]))
+            room -= len(parts[-1][-1].digests)
+            start = end
+    return parts

@@ -1,11 +1,12 @@
 """What a writer remembers of the ledger between batches, so that it need not be read again.
 
-It holds only as long as the head under the lock is the very one that this writer left; anything else is read anew.
+It holds as long as the head under the lock is the very one that this writer left. Where others wrote meanwhile, what
+they wrote on is read anew, and a data key is used again only after a look whether it still stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -13,7 +14,7 @@ from ledger import tiles
 from ledger.errors import FormatError, ProofError, RolledBack
 from ledger.merkle import Frontier
 from ledger.state import Chain
-from ledger.store.append import Appender, Head
+from ledger.store.append import Appender, Head, check_mac
 
 MAX_CHAINS = 100_000
 """Chain heads, and link tokens, kept in memory between batches."""
@@ -25,52 +26,73 @@ MAX_CIPHERS = 20_000
 class Tree:
     """What a writer remembers of the ledger between batches. Valid only while the head still names its last batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, mac: Callable[[str], bytes]) -> None:
+        self._mac = mac
         self.batch = -1
         self.head: Head | None = None
         self.frontier = Frontier()
         self.edge: dict[int, bytes] = {}
-        self.chains: dict[tuple[str, int], Chain] = {}
+        self.numbers: dict[tuple[str, int], int] = {}
+        """``no`` of a chain by message id and recipient number; never changes."""
+        self.chains: dict[int, Chain] = {}
+        """By ``no``."""
         self.log: Chain | None = None
         self.tokens: dict[str, int] = {}
         self.ciphers: dict[str, tuple[int, AESGCM]] = {}
+        self.doubtful: dict[str, tuple[int, AESGCM]] = {}
+        """Ciphers from before another process wrote: it may have destroyed their data keys."""
         self.last_key = -1
 
     def forget(self) -> None:
-        """After a failure, or after another process wrote."""
+        """After a failure: what is remembered may never have been written."""
         self.batch = -1
         self.chains.clear()
+        self.numbers.clear()
         self.tokens.clear()
         self.log = None
         self.ciphers.clear()
+        self.doubtful.clear()
 
     def follow(self, appender: Appender, head: Head) -> None:
         """Be in the state the head names, from memory if it still is, else from the database.
 
-        RolledBack for a head that is not that of a tree, or of one that does not extend what this process left: what is
-        signed is what was read here, and whoever can write to the database must not choose it.
+        RolledBack for a head that no holder of the ring made, that is not that of a tree, or that does not extend what
+        this process left: what is signed is what was read here, and whoever can write to the database must not choose
+        it.
         """
         if self.batch == head.batch:
             if head != self.head:
                 raise RolledBack("the head of the ledger was changed by something that is not a ledger")
         else:
-            partial = head.size - head.size % tiles.FULL
-            known = partial if self.head is None else min(partial, self.head.size)
-            leaves = appender.leaves(known)
-            self.frontier = self._extend(head, leaves, known)
-            self.forget()
-            self.edge = dict(appender.edge())
-            low = leaves[partial - known :]
-            if low:
-                self.edge[0] = b"".join(low)
-            self.log = appender.log_chain()
-            self.last_key = appender.last_data_key()
+            self._catch_up(appender, head)
         if len(self.chains) > MAX_CHAINS:
             self.chains.clear()
+            self.numbers.clear()
         if len(self.tokens) > MAX_CHAINS:
             self.tokens.clear()
         if len(self.ciphers) > MAX_CIPHERS:
             self.ciphers.clear()
+
+    def _catch_up(self, appender: Appender, head: Head) -> None:
+        check_mac(head, self._mac)
+        partial = head.size - head.size % tiles.FULL
+        left = 0 if self.head is None else self.head.size
+        known = partial if self.head is None else min(partial, left)
+        rows = appender.leaves(known)
+        leaves = [leaf for _, leaf in rows]
+        self.frontier = self._extend(head, leaves, known)
+        for no in {no for no, _ in rows[max(left - known, 0) :]}:
+            self.chains.pop(no, None)
+        self.doubtful.update(self.ciphers)
+        self.ciphers = {}
+        if len(self.doubtful) > MAX_CIPHERS:
+            self.doubtful = {}
+        self.edge = dict(appender.edge())
+        low = leaves[partial - known :]
+        if low:
+            self.edge[0] = b"".join(low)
+        self.log = appender.log_chain()
+        self.last_key = appender.last_data_key()
 
     def _extend(self, head: Head, leaves: Sequence[bytes], known: int) -> Frontier:
         """The frontier the head names; ``leaves`` are those from number ``known`` on."""

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from threading import Lock
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -26,9 +24,6 @@ KEY_SIZE: Final = 32
 NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16
 WRAPPED_SIZE: Final = NONCE_SIZE + KEY_SIZE + TAG_SIZE
-
-CIPHERS: Final = 16_384
-"""How many `Ciphers` keeps unless told otherwise; each takes about 2.5 kB."""
 
 _KIND: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -86,55 +81,6 @@ def blind(key: bytes, kind: str, value: str) -> bytes:
     if _SURROGATE.search(value):
         raise FormatError("blind index: a lone surrogate has no UTF-8")
     return hmac.digest(key, f"postseal-blind/1:{kind}:{value}".encode(), "sha256")
-
-
-class Ciphers:
-    """One cipher object for each data key in use, the latest ``capacity`` of them; for several threads.
-
-    Making one costs more than a box does. A cipher is handed out only to who shows the wrapped key as it stands in the
-    database now: once its row is gone, what this process still remembers opens nothing, and a number that a rolled back
-    transaction gave away is harmless.
-    """
-
-    __slots__ = ("_capacity", "_kept", "_lock")
-
-    def __init__(self, capacity: int = CIPHERS) -> None:
-        self._capacity = capacity
-        self._kept: OrderedDict[int, tuple[bytes, AESGCM]] = OrderedDict()
-        self._lock = Lock()
-
-    def __repr__(self) -> str:
-        return f"Ciphers({len(self._kept)} of {self._capacity})"
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, number: int, wrapped: bytes, open_key: Callable[[bytes], bytes]) -> AESGCM:
-        """The cipher of data key ``number``. ``open_key`` unwraps ``wrapped`` where that has to be done."""
-        with self._lock:
-            kept = self._kept.get(number)
-            if kept is not None and kept[0] == wrapped:
-                self._kept.move_to_end(number)
-                return kept[1]
-        # Outside the lock: it may read a file or fail.
-        return self.add(number, wrapped, open_key(wrapped))
-
-    def add(self, number: int, wrapped: bytes, key: bytes) -> AESGCM:
-        """The cipher of a data key that was just made."""
-        if len(key) != KEY_SIZE:
-            raise FormatError(f"data key: not {KEY_SIZE} bytes long")
-        cipher = AESGCM(key)
-        with self._lock:
-            self._kept[number] = wrapped, cipher
-            self._kept.move_to_end(number)
-            if len(self._kept) > self._capacity:
-                self._kept.popitem(last=False)
-        return cipher
-
-    def forget(self, number: int) -> None:
-        """Let go of one, after its key was destroyed."""
-        with self._lock:
-            self._kept.pop(number, None)
 
 
 def _key_place(log: str, epoch: int, subject: str) -> bytes:

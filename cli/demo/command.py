@@ -24,9 +24,10 @@ from cli.block import IN_TIME, INSIDE
 from cli.demo import story
 from cli.demo.story import Told
 from cli.exits import NO, OK, Stop
-from cli.opening import AcceptClock, open_log, open_reader
+from cli.opening import open_reader
 from cli.plain import moment, plural
 from cli.trust import policy
+from cli.writing import AcceptClock, open_log
 from ledger import durable, entry, evidence, statement
 
 MANY: Final = 1000
@@ -129,7 +130,7 @@ def _blocks(out: Console, told: Told) -> None:
         at = moment(entry.decode(receipt.entry).at)
         out.print(f"{at[11:]}  {recipient} asks for f1 of the offer: ", end="")
         out.print("denied", style="green", end="")
-        out.print(f", and that is on record (entry {receipt.seq}).")
+        out.print(f", and on record as entry {receipt.seq}.")
 
 
 def _place(here: Settings) -> Path:
@@ -187,7 +188,7 @@ def _check(out: Console, place: Path) -> bool:
         table.add_row(name, paper.text(said["verdict"], f"bold {style}"), paper.text(_because(said)))
     out.print(table)
     heavy = lines[-1]["heavy"]
-    free = f"it did load {', '.join(heavy)}" if heavy else f"none of {', '.join(_HEAVY)} was loaded"
+    free = f"but it loaded {', '.join(heavy)}" if heavy else f"none of {', '.join(_HEAVY)}"
     _note(out, f"No database, network, settings, secret: {free}.")
     _note(out, "forged.json is offer-history.json with the block moved back by an hour.")
     return [line["verdict"] for line in lines[:-1]] == ["valid", "valid", "invalid"] and not heavy
@@ -207,9 +208,10 @@ def _end(out: Console, here: Settings, told: Told, place: Path) -> None:
     _head(out, 6, "Look for yourself")
     offer = told.letters["offer.eml"].message
     name = shlex.quote(_program())
-    files = shlex.quote(_short(place))
+    # In full: whoever copies a line may stand elsewhere by then.
+    files = shlex.quote(str(place.absolute()))
     lines = [
-        f"export POSTSEAL_DATA_DIR={shlex.quote(_short(here.data_dir))}",
+        f"export POSTSEAL_DATA_DIR={shlex.quote(str(here.data_dir.absolute()))}",
         f"{name} messages",
         f"{name} show {offer}",
         f"{name} verify --trust {files}/trust.json {files}/offer-no-access-r2.json",
@@ -221,7 +223,7 @@ def _end(out: Console, here: Settings, told: Told, place: Path) -> None:
 
 
 def _program() -> str:
-    return "postseal" if shutil.which("postseal") else _short(Path(sys.argv[0]))
+    return "postseal" if shutil.which("postseal") else str(Path(sys.argv[0]).absolute())
 
 
 def _short(path: Path) -> str:

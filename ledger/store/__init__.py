@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Engine, insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -16,7 +18,6 @@ from ledger.merkle import EMPTY_ROOT, Frontier
 from ledger.store import engine as engines
 from ledger.store import tables
 from ledger.store.append import Appender, Head
-from ledger.store.postgres import PostgresAppender
 from ledger.store.read import Reader
 from ledger.store.sqlite import SqliteAppender
 
@@ -41,7 +42,11 @@ class Store:
     def appender(self) -> Appender:
         """A writer's connection of its own."""
         path = engines.sqlite_path(self.url)
-        return PostgresAppender(self.engine) if path is None else SqliteAppender(self.engine, path)
+        if path is not None:
+            return SqliteAppender(self.engine, path)
+        # Imported where it is used: its driver is a third of what the command line needs to start on SQLite.
+        postgres: Appender = importlib.import_module("ledger.store.postgres").PostgresAppender(self.engine)
+        return postgres
 
     def close(self) -> None:
         """Give back every pooled connection."""
@@ -50,7 +55,7 @@ class Store:
 
 def open_store(url: str) -> Store:
     """Connect, refuse what is not durable, bring the schema up to date."""
-    engine = engines.open_engine(url)
+    engine = engines.open_engine(url, writing=True)
     path = engines.sqlite_path(url)
     if path is not None:
         # For its owner alone, whatever the umask; SQLite gives its WAL the same mode. What hinders this, it will say.
@@ -70,20 +75,16 @@ def open_reader(url: str) -> Reader:
     return Reader(engines.open_engine(url))
 
 
-def create_head(store: Store, log: str, origin: str) -> bool:
+def is_empty(reader: Reader) -> bool:
+    """Whether nothing of ours is in a reader's database: no ledger was ever opened there, or it was lost."""
+    with reader.snapshot() as connection:
+        return not engines.has_table(connection, tables.head.name)
+
+
+def create_head(store: Store, log: str, origin: str, mac: Callable[[str], bytes]) -> bool:
     """Make the row every writer locks, for a log without entries. False when another process was first."""
-    row = {
-        "id": 1,
-        "log": log,
-        "origin": origin,
-        "size": 0,
-        "root": EMPTY_ROOT,
-        "frontier": Frontier().to_bytes(),
-        "leaf": "0" * 64,
-        "at": 0,
-        "chains": 0,
-        "batch": 0,
-    }
+    first = Head(log, origin, 0, EMPTY_ROOT, Frontier().to_bytes(), "0" * 64, 0, 0, 0)
+    row = {"id": 1} | asdict(replace(first, mac=mac(first.claim())))
     try:
         with store.engine.begin() as connection:
             if store.kind == "sqlite":

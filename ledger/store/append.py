@@ -6,11 +6,12 @@ in `ledger.store.tables`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hmac
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ledger.errors import StoreUnavailable
+from ledger.errors import RolledBack, StoreUnavailable
 from ledger.state import Chain
 
 Row = tuple[Any, ...]
@@ -35,7 +36,10 @@ class Conflict(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The row every writer locks. ``at`` is in microseconds since 1970; ``leaf`` is hex."""
+    """The row every writer locks. ``at`` is in microseconds since 1970; ``leaf`` is hex.
+
+    ``mac`` is what the key ring says to `claim`: a row that was not made by a holder of the ring is not gone on from.
+    """
 
     log: str
     origin: str
@@ -46,6 +50,17 @@ class Head:
     at: int
     chains: int
     batch: int
+    mac: bytes = b""
+
+    def claim(self) -> str:
+        """What ``mac`` is over. The frontier is left out: it is checked against root and size."""
+        return f"{self.origin}:{self.size}:{self.root.hex()}:{self.leaf}:{self.at}:{self.chains}:{self.batch}"
+
+
+def check_mac(head: Head, mac: Callable[[str], bytes]) -> None:
+    """RolledBack for a head that no holder of the key ring made."""
+    if not hmac.compare_digest(mac(head.claim()), head.mac):
+        raise RolledBack("the head of the ledger was changed by something that is not a ledger: its MAC does not hold")
 
 
 @dataclass(slots=True)
@@ -99,8 +114,8 @@ class Appender(Protocol):
     def entries(self, seqs: Sequence[int]) -> Mapping[int, tuple[int, bytes]]:
         """Chain number and bytes."""
 
-    def leaves(self, start: int) -> list[bytes]:
-        """Leaf hashes from ``start`` to the end."""
+    def leaves(self, start: int) -> list[tuple[int, bytes]]:
+        """Chain number and leaf hash of each entry from ``start`` to the end."""
 
     def edge(self) -> Mapping[int, bytes]:
         """The growing tiles above level 0."""

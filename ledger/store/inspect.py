@@ -33,10 +33,13 @@ LIMIT: Final = 100
 
 
 class Keys(Protocol):
-    """What opens data keys."""
+    """A key ring."""
 
     def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
         """The cipher of a stored key. SecretError."""
+
+    def blind(self, kind: str, value: str) -> bytes:
+        """A MAC under the ring's blind-index key."""
 
 
 @dataclass(slots=True)
@@ -71,6 +74,8 @@ def inspect(
     head = reader.head()
     try:
         _head(reader, head, found)
+        if keys is not None and keys.blind("head", head.claim()) != head.mac:
+            found.say("head: mac is not of this key ring")
         stored = {"chains": 0, "tokens": 0, "transfers": 0}
         erasing: set[int] = set()
         for part in range(parts):

@@ -59,7 +59,8 @@ class PostgresAppender:
             if self._connection is None:
                 self._connect()
             row = self._cursor.execute(
-                "SELECT log, origin, size, root, frontier, leaf, at, chains, batch FROM head WHERE id = 1 FOR UPDATE"
+                "SELECT log, origin, size, root, frontier, leaf, at, chains, batch, mac "
+                "FROM head WHERE id = 1 FOR UPDATE"
             ).fetchone()
         except (psycopg.Error, DBAPIError) as error:
             self._fail()
@@ -125,8 +126,8 @@ class PostgresAppender:
         rows = self._all("SELECT seq, chain, entry FROM entries WHERE seq = ANY(%s)", (list(seqs),))
         return {seq: (chain, data) for seq, chain, data in rows}
 
-    def leaves(self, start: int) -> list[bytes]:
-        return [row[0] for row in self._all("SELECT leaf FROM entries WHERE seq >= %s ORDER BY seq", (start,))]
+    def leaves(self, start: int) -> list[tuple[int, bytes]]:
+        return self._all("SELECT chain, leaf FROM entries WHERE seq >= %s ORDER BY seq", (start,))
 
     def edge(self) -> Mapping[int, bytes]:
         return dict(self._all("SELECT level, data FROM edge"))
@@ -168,9 +169,9 @@ class PostgresAppender:
                     (level, data),
                 )
             cursor.execute(
-                "UPDATE head SET size = %s, root = %s, frontier = %s, leaf = %s, at = %s, chains = %s, batch = %s "
-                "WHERE id = 1",
-                (head.size, head.root, head.frontier, head.leaf, head.at, head.chains, head.batch),
+                "UPDATE head SET size = %s, root = %s, frontier = %s, leaf = %s, at = %s, chains = %s, batch = %s, "
+                "mac = %s WHERE id = 1",
+                (head.size, head.root, head.frontier, head.leaf, head.at, head.chains, head.batch, head.mac),
             )
             cursor.execute("INSERT INTO batches VALUES (%s, %s)", (head.batch, batch))
             cursor.execute("DELETE FROM batches WHERE no <= %s", (head.batch - BATCHES_KEPT,))

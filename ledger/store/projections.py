@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from msgspec import UNSET
 
 from ledger import entry
+from ledger.errors import RolledBack
 from ledger.ids import parse_time
 from ledger.merkle import Frontier
 from ledger.spelling import ordinal
 from ledger.state import Chain
-from ledger.store.append import Appender, Head, Row, Rows
+from ledger.store.append import Appender, Head, Row, Rows, check_mac
 from ledger.store.read import Reader
 from ledger.tiles import grow
 
@@ -69,13 +70,15 @@ def _refer(folded: Folded, made: entry.Entry, no: int) -> None:
         folded.tokens.update((bytes.fromhex(token), no) for token in facts.tokens)
 
 
-def rebuild(reader: Reader, appender: Appender, batch: str) -> None:
+def rebuild(reader: Reader, appender: Appender, batch: str, mac: Callable[[str], bytes]) -> None:
     """Drop every derived table and build it again, under the writer's lock and in one transaction.
 
-    ``batch`` is a fresh id: it makes every other writer forget what it remembers.
+    ``batch`` is a fresh id: it makes every other writer read anew. RolledBack for a head that is not that of the
+    entries, or that no holder of the ring made (``mac``, see `Head`): what stands may not be what was acknowledged.
     """
     head = appender.begin()
     try:
+        check_mac(head, mac)
         folded = fold(reader.rows(0, 1))
         rows = Rows(
             opened=[folded.chains[no] for no in sorted(folded.chains)],
@@ -83,8 +86,12 @@ def rebuild(reader: Reader, appender: Appender, batch: str) -> None:
             transfers=sorted((id, *what) for id, what in folded.transfers.items()),
         )
         made = _grow(reader, rows, head)
+        made = replace(made, at=parse_time(folded.last) if folded.last else 0, chains=len(folded.chains))
+        if made != head:
+            raise RolledBack("the entries are not those that the head of the ledger names")
+        made = replace(head, batch=head.batch + 1)
         appender.clear(DERIVED)
-        appender.write(rows, replace(made, at=parse_time(folded.last), chains=len(folded.chains)), batch)
+        appender.write(rows, replace(made, mac=mac(made.claim())), batch)
     except BaseException:
         appender.rollback()
         raise
@@ -100,4 +107,4 @@ def _grow(reader: Reader, rows: Rows, head: Head) -> Head:
         size += len(chunk)
         last = leaves[-1].hex()
     rows.edge = [(level, data) for level, data in edge.items() if level > 0]
-    return replace(head, size=size, root=frontier.root(), frontier=frontier.to_bytes(), leaf=last, batch=head.batch + 1)
+    return replace(head, size=size, root=frontier.root(), frontier=frontier.to_bytes(), leaf=last)

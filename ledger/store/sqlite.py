@@ -66,7 +66,9 @@ class SqliteAppender:
                 self._connection = self._pooled.driver_connection
                 self._cursor = self._connection.cursor()
             self._cursor.execute("BEGIN IMMEDIATE")
-            row = self._one("SELECT log, origin, size, root, frontier, leaf, at, chains, batch FROM head WHERE id = 1")
+            row = self._one(
+                "SELECT log, origin, size, root, frontier, leaf, at, chains, batch, mac FROM head WHERE id = 1"
+            )
         except (sqlite3.Error, OSError) as error:
             self.rollback()
             raise StoreUnavailable(explain(error)) from None
@@ -135,12 +137,12 @@ class SqliteAppender:
         rows = self._each("SELECT seq, chain, entry FROM entries WHERE seq = ?", ((s,) for s in seqs))
         return {seq: (chain, data) for seq, chain, data in rows}
 
-    def leaves(self, start: int) -> list[bytes]:
+    def leaves(self, start: int) -> list[tuple[int, bytes]]:
         try:
-            rows = self._cursor.execute("SELECT leaf FROM entries WHERE seq >= ? ORDER BY seq", (start,)).fetchall()
+            sql = "SELECT chain, leaf FROM entries WHERE seq >= ? ORDER BY seq"
+            return list(self._cursor.execute(sql, (start,)).fetchall())
         except sqlite3.Error as error:
             raise StoreUnavailable(explain(error)) from None
-        return [row[0] for row in rows]
 
     def edge(self) -> Mapping[int, bytes]:
         try:
@@ -181,9 +183,9 @@ class SqliteAppender:
             self._bulk(_INSERT["chains"], [row_of(chain) for chain in rows.opened])
             self._bulk(_UPDATE_CHAINS, [row_of(chain) for chain in rows.chains])
             self._cursor.execute(
-                "UPDATE head SET size = ?, root = ?, frontier = ?, leaf = ?, at = ?, chains = ?, batch = ? "
+                "UPDATE head SET size = ?, root = ?, frontier = ?, leaf = ?, at = ?, chains = ?, batch = ?, mac = ? "
                 "WHERE id = 1",
-                (head.size, head.root, head.frontier, head.leaf, head.at, head.chains, head.batch),
+                (head.size, head.root, head.frontier, head.leaf, head.at, head.chains, head.batch, head.mac),
             )
             self._cursor.execute("INSERT INTO batches VALUES (?, ?)", (head.batch, batch))
             self._cursor.execute("DELETE FROM batches WHERE no <= ?", (head.batch - BATCHES_KEPT,))

@@ -31,6 +31,7 @@ head: Final = Table(
     Column("at", _Big, nullable=False),  # microseconds since 1970
     Column("chains", _Big, nullable=False),  # how many chains there are
     Column("batch", _Big, nullable=False),  # number of the last batch
+    Column("mac", LargeBinary, nullable=False),  # of all of this, under the ring (ledger.store.append.Head)
 )
 
 batches: Final = Table(

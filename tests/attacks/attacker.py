@@ -29,7 +29,7 @@ from ledger.ids import parse_time, uuid7
 from ledger.keys import KeyRing
 from ledger.merkle import Frontier
 from ledger.note import Signer
-from ledger.store.append import CHAIN_COLUMNS, row_of
+from ledger.store.append import CHAIN_COLUMNS, Head, row_of
 from ledger.store.projections import Folded, fold
 from ledger.tiles import grow
 
@@ -74,9 +74,9 @@ class Item:
 
     def seal(self, subject: str, *disclosures: tuple[str, Any]) -> None:
         """Seal more on it."""
-        made = disclosure.make_salted(disclosures, lambda: os.urandom(16))
-        self.boxes.append((subject, [text for text, _ in made]))
-        self.data["sealed"] = sorted([*self.data["sealed"], *(digest for _, digest in made)])
+        texts = [disclosure.make(name, value, os.urandom(16)) for name, value in disclosures]
+        self.boxes.append((subject, texts))
+        self.data["sealed"] = sorted([*self.data["sealed"], *map(disclosure.digest, texts)])
 
 
 def new_id(at: int = 1_780_000_000_000_000) -> str:
@@ -187,6 +187,12 @@ class Attacker:
         self.items[a], self.items[b] = other, one
 
     # Writing it all anew
+
+    def bless(self, c: sqlite3.Connection) -> None:
+        """Put the ring's MAC on the head as it stands."""
+        columns = Head.__slots__
+        head = Head(*c.execute(f"SELECT {', '.join(columns)} FROM head").fetchone())
+        c.execute("UPDATE head SET mac = ?", [self._ring.blind("head", head.claim())])
 
     def rewrite(self) -> tuple[Checkpoint, bytes]:
         """Make the whole database say it; the signed checkpoint of what it says now."""
@@ -302,4 +308,6 @@ class Attacker:
             "UPDATE head SET size = ?, root = ?, frontier = ?, leaf = ?, at = ?, chains = ?",
             (len(rows), frontier.root(), frontier.to_bytes(), rows[-1][4].hex(), parse_time(at), len(folded.chains)),
         )
+        if not self._alone:
+            self.bless(c)
         return Checkpoint(self.origin, len(rows), frontier.root())

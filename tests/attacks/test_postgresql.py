@@ -81,7 +81,7 @@ INSPECTED = {
     "a negative message": ("UPDATE chains SET root = -5 WHERE no = 2", "chains: "),
     "a head edited": ("UPDATE head SET leaf = 'ab'", "head: leaf"),
     "a second head": (
-        ("INSERT INTO head SELECT 2, log, origin, size, root, frontier, leaf, at, chains, batch FROM head"),
+        ("INSERT INTO head SELECT 2, log, origin, size, root, frontier, leaf, at, chains, batch, mac FROM head"),
         "",
     ),
     "a box deleted": ("DELETE FROM sealed WHERE seq = (SELECT min(seq) FROM sealed)", "no entry tells of an erasure"),

@@ -18,7 +18,7 @@ from ledger import act, document, drafts, envelope, event, fingerprint, mark
 from ledger.checkpoint import Checkpoint
 from ledger.errors import Blocked
 from ledger.keys import KeyRing, MasterKey, ring_path
-from ledger.log import Log, Receipt, RecordedMessage, event_key, request_key
+from ledger.log import Log, Receipt, RecordedMessage
 from ledger.sequencer import Outcome, Submission
 
 ORIGIN = "log.example/attacked"
@@ -132,7 +132,7 @@ class Maker:
             k: [sha256(f"token {number} {k} {j}".encode()).hexdigest() for j in range(tokens)]
             for k in range(1, recipients + 1)
         }
-        key = request_key("world", f"message {number}")
+        key = self.log.request_key("world", f"message {number}")
         made = self.log.record(
             *letter(number, recipients, files),
             hosted=[f"f{k}" for k in range(1, files + 1)],
@@ -158,7 +158,7 @@ class Maker:
             attestation="A" if source == "webhook" else "D",
             facts=facts or None,
             sealed=[("detail", name), ("ip", "203.0.113.9")],
-            key=event_key(source, name),
+            key=self.log.event_key(source, name),
             **stated,
         )
 

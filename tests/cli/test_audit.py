@@ -83,6 +83,27 @@ def test_a_statement_goes_only_into_evidence_of_the_same_log(
     assert ran.status == 1 and "another log" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("mode", "content", "said"),
+    [
+        (0o644, None, "it is open to others than its owner (mode 0644, not 0600)"),
+        (0o600, b"no key\n", "is not an auditor's key"),
+        (None, None, "No such file or directory"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_wrong_input(
+    postseal: Commands, message: str, tmp_path: Path, mode: int | None, content: bytes | None, said: str
+) -> None:
+    key = tmp_path / "auditor.key"
+    if mode is not None:
+        postseal.ok("keys", "auditor", key, "--name", "auditor.example")
+        key.chmod(mode)
+    if content is not None:
+        key.write_bytes(content)
+    ran = postseal("audit", "--sign", key, "-o", tmp_path / "word")
+    assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1
+
+
 def test_an_audit_can_be_recorded(postseal: Commands, message: str) -> None:
     size = postseal.ok("audit", "--record", "--json").json["size"]
     after = postseal.ok("audit", "--json").json

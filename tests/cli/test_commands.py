@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from cli import keys
+from cli import event, facts, keys
 from ledger import evidence
 from ledger.disclosure import parse
 from ledger.keys import KeyRing
 from ledger.trust import Trust
 from tests.cli.commands import Commands
+from tests.helpers import HOUSE
+
+NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 def test_an_event_by_number_or_by_address(postseal: Commands, message: str) -> None:
@@ -38,30 +43,121 @@ def test_an_event_with_all_it_may_have(postseal: Commands, message: str) -> None
     assert "no such user" in shown and "5.1.1" in shown and "bounced" in shown
 
 
+CODE = "expects a word of a-z 0-9 . _ - such as wrong-recipient"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nonsense"], "no tracking event is called 'nonsense'"),
-        (["link.opened", "--recipient", "r9"], "no such recipient of this message"),
-        (["link.opened", "--recipient", "x@nobody.example"], "no recipient of this message has that address"),
-        (["link.opened", "--recipient", "first"], "a recipient is called r1, r2 ..."),
+        (["nonsense"], "no tracking event is called 'nonsense': `postseal event --help` lists the kinds"),
+        (["link.opend"], "did you mean link.opened?"),
+        (["opened"], "did you mean message.opened or link.opened?"),
+        (["message.recorded"], "such an entry is written by an act of its own"),
+        (["link.opened", "--recipient", "first"], "a recipient is called r1, r2 ..., or by his address"),
+        (["code.sent"], "code.sent is about one recipient: name him with --recipient"),
         (["link.opened", "--occurred", "yesterday", "--clock", "stated"], "an instant is written like"),
         (["link.opened", "--occurred", "2026-11-02T10:00:00", "--clock", "stated"], "end it with Z"),
-        (["link.opened", "--occurred", "2026-11-02T10:00:00Z"], "an instant needs the clock that told it"),
+        (["link.opened", "--occurred", "2026-11-02T10:00:00Z"], "--occurred and --clock go together"),
+        (["link.opened", "--clock", "stated"], "--occurred and --clock go together"),
         (["link.opened", "--source", "somebody"], "a source is one of api, gateway"),
+        (["link.opened", "--source", "system"], "a source is one of api, gateway"),
         (["link.opened", "--occurred", "2026-11-02T10:00:00Z", "--clock", "wall"], "a clock is one of attested"),
         (["link.opened", "--seal", "novalue"], "--seal is written name=value"),
-        (["link.opened", "--fact", "colour=red"], "unknown field `colour`"),
-        (["link.opened", "--attestation", "Z"], "attestation"),
-        (["download.completed", "--file", "f1", "--recipient", "r1"], "transfer"),
+        (["link.opened", "--seal", "Reply=250"], "--seal: 'Reply' is no name; one is lowercase words such as"),
+        (["link.opened", "--seal", "reply=1", "--seal", "reply=2"], "--seal: 'reply' is given twice"),
+        (["link.opened", "--seal", f"reply={'x' * 99_000}"], "--seal reply: disclosure: "),
+        (["link.opened", "--fact", "colour=red"], "--fact colour: link.opened has no such fact"),
+        (["relay.accepted", "--fact", "colour=red"], "relay.accepted has no such fact; it has code, status, tls"),
+        (["relay.accepted", "--fact", "stats=5.1.1"], "did you mean status?"),
+        (["relay.accepted", "--fact", "code=many"], "--fact code expects a whole number"),
+        (["relay.accepted", "--fact", "status=no"], "--fact status expects a status such as 5.1.1"),
+        (["relay.accepted", "--fact", "tls=yes"], "--fact tls expects true or false"),
+        (["delivery.bounced", "--fact", "reason=No such user"], f"--fact reason {CODE}"),
+        (["link.opened", "--fact", "grade=G8"], "--fact grade: it follows from what else is said"),
+        (["link.opened", "--fact", "file=f1"], "--fact file: say it with --file"),
+        (["link.opened", "--transfer", "x"], "--transfer: link.opened has no transfer"),
+        (["link.opened", "--attestation", "Z"], "--attestation expects one of A, B, C, D, E"),
+        (["link.opened", "--key", ""], "--key is what the source calls the event, and not empty"),
+        (["recipient.identified", "--recipient", "r1"], "recipient.identified needs --fact method=..., a word of"),
+        (["download.started", "--recipient", "r1"], "download.started needs --file, the number of a file, such as f1"),
+        (["download.started", "--file", "plan.pdf"], "--file expects the number of a file, such as f1"),
+        (["download.completed", "--file", "f1", "--recipient", "r1"], "download.completed needs --transfer, an id"),
+        (["download.completed", "--file", "f1", "--transfer", "x"], "--transfer expects an id"),
+    ],
+)
+def test_events_that_cannot_be_are_refused_in_words_before_anything_is_opened(
+    postseal: Commands, message: str, arguments: list[str], said: str
+) -> None:
+    size = postseal.ok("audit", "--json").json["size"]
+    ran = postseal("event", message, *arguments)
+    assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1
+    assert not re.search(r"[\^\\$]|`str`|regex", ran.err), "nobody reads a pattern"
+    assert postseal.ok("audit", "--json").json["size"] == size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["link.opened", "--recipient", "r9"], "no such recipient of this message"),
+        (["link.opened", "--recipient", "x@nobody.example"], "no recipient of this message has that address"),
         (["download.started", "--file", "f7", "--recipient", "r1"], "the message has 1 files, no f7"),
     ],
 )
-def test_events_that_cannot_be_are_refused(postseal: Commands, message: str, arguments: list[str], said: str) -> None:
+def test_events_of_what_is_not_there_are_refused(
+    postseal: Commands, message: str, arguments: list[str], said: str
+) -> None:
     ran = postseal("event", message, *arguments)
     assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1
     assert "nobody.example" not in ran.err, "an error holds no address"
     assert len(postseal.ok("show", message, "--json").lines) == 4
+
+
+def test_facts_have_the_type_of_their_kind(postseal: Commands, message: str) -> None:
+    arguments = ["--fact", "code=250", "--fact", "tls=true", "--fact", "status=2.0.0"]
+    said = postseal.ok("event", message, "relay.accepted", *arguments, "--json").json
+    facts = said["entry"]["facts"]
+    assert (facts["code"], facts["tls"], facts["status"]) == (250, True, "2.0.0")
+    # A word of digits is a word where a word is meant.
+    said = postseal.ok("event", message, "delivery.bounced", "--fact", "reason=550", "--json").json
+    assert said["entry"]["facts"]["reason"] == "550"
+
+
+def test_help_names_what_may_be_sealed_as_the_format_does(postseal: Commands) -> None:
+    page = (HOUSE / "docs" / "format.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith("| tracking events |"))
+    assert re.findall(r"`(\w+)`", row) and set(re.findall(r"`(\w+)`", row)) == set(event._SEALED.split(", "))
+    assert set(facts.TRACKING) <= set(re.findall(r"[a-z]+\.[a-z]+", postseal.ok("event", "--help").out))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["event", "nope", "link.opened"], "a message is named by its id; `postseal messages` lists them"),
+        (["show", "nope"], "a message is named by its id"),
+        (["messages", "--before", "nope"], "a message is named by its id"),
+        (["export", "nope", "-o", "x.json"], "a message is named by its id"),
+        (["block", "nope", "--scope", "all"], "a message is named by its id"),
+        (["lift", "nope", "nope"], "a message is named by its id"),
+        (["lift", "MESSAGE", "nope"], "a block is named by its id; `postseal show MESSAGE` lists them"),
+        (["lift", "MESSAGE", "MESSAGE", "--reason", "By mistake"], f"--reason {CODE}"),
+        (["block", "MESSAGE", "--scope", "all", "--reason", "By mistake"], f"--reason {CODE}"),
+        (["block", "MESSAGE", "--scope", "everything"], "--scope is all, recipient or file"),
+        (["block", "MESSAGE", "--scope", "file", "--file", "plan.pdf"], "--file expects the number of a file"),
+        (["block", "MESSAGE", "--scope", "recipient", "--recipient", "bob"], "a recipient is called r1, r2 ..."),
+        (["export", "MESSAGE", "-o", "x.json", "--recipient", "bob"], "a recipient is called r1, r2 ..."),
+        (["export", "MESSAGE", "-o", "x.json", "--file", "f1"], "--file goes with --non-access"),
+        (["export", "MESSAGE", "-o", "x.json", "--non-access", "--file", "x"], "--file expects the number of a file"),
+    ],
+)
+def test_names_that_cannot_be_are_refused_in_words_before_anything_is_opened(
+    postseal: Commands, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    size = postseal.ok("audit", "--json").json["size"]
+    ran = postseal(*(message if one == "MESSAGE" else one for one in arguments))
+    assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1
+    assert not re.search(r"[\^\\$]|`str`|regex", ran.err), "nobody reads a pattern"
+    assert postseal.ok("audit", "--json").json["size"] == size
 
 
 def test_a_block_says_of_each_pair_whether_it_came_in_time(postseal: Commands, message: str) -> None:
@@ -149,7 +245,7 @@ def test_looking_writes_nothing(postseal: Commands, message: str) -> None:
     assert (postseal.data / "ledger.db").read_bytes() == before
 
 
-@pytest.mark.parametrize("command", [["messages"], ["show", "x"], ["trust"], ["keys", "list"], ["audit"]])
+@pytest.mark.parametrize("command", [["messages"], ["show", NOBODY], ["trust"], ["keys", "list"], ["audit"]])
 def test_looking_at_no_ledger_begins_none(postseal: Commands, command: list[str]) -> None:
     ran = postseal(*command)
     assert ran.status == 2 and "there is no ledger yet" in ran.err
@@ -227,14 +323,47 @@ def test_an_auditors_key_is_never_replaced(postseal: Commands, tmp_path: Path) -
     vkey = postseal.ok("keys", "auditor", path, "--name", "auditor.example").out.strip()
     assert vkey.startswith("auditor.example+")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert postseal("keys", "auditor", path, "--name", "auditor.example").status == 4
-    assert postseal("keys", "auditor", tmp_path / "b.key", "--name", "an auditor").status == 2
+    held = path.read_bytes()
+    for file, name, said in (
+        (path, "auditor.example", "is there already; a key is never replaced in place"),
+        (tmp_path / "b.key", "an auditor", "--name: a name without space, plus or control character"),
+        (tmp_path / "nowhere" / "c.key", "auditor.example", "cannot be created: No such file or directory"),
+    ):
+        ran = postseal("keys", "auditor", file, "--name", name)
+        assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1
+    assert path.read_bytes() == held
 
 
 def test_an_export_that_cannot_be_written_is_not_recorded(postseal: Commands, message: str, tmp_path: Path) -> None:
     ran = postseal("export", message, "-o", tmp_path / "nowhere" / "x.json")
     assert ran.status == 2 and "cannot be written" in ran.err
     assert "evidence was exported" not in postseal.ok("show", message).out
+
+
+def test_an_export_that_is_recorded_but_cannot_be_written_says_both(
+    postseal: Commands, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ledger.durable.create", fail)
+        ran = postseal("export", message, "-o", tmp_path / "x.json")
+    assert ran.status == 5 and len(ran.err.splitlines()) == 1
+    assert "the export is recorded, but" in ran.err and "No space left on device; export again" in ran.err
+
+
+def test_hashes_say_which_line_ends_they_are_of(postseal: Commands, message: str, mail: Path) -> None:
+    assert "octets; size and hash are with CRLF line ends" in postseal.ok("show", message).out
+    for command in ("record", "fingerprint"):
+        assert "CRLF line ends" in " ".join(postseal.ok(command, "--help").out.split())
+    said = "postseal: the line ends are not CRLF; hashes and sizes are those with CRLF\n"
+    first = postseal.ok("fingerprint", mail)
+    assert first.err == said
+    mail.write_bytes(mail.read_bytes().replace(b"\n", b"\r\n"))
+    second = postseal.ok("fingerprint", mail)
+    assert (second.err, second.json["raw"]) == ("", first.json["raw"])
+    assert second.json["raw"]["sha256"] == sha256(mail.read_bytes()).hexdigest()
 
 
 def test_a_claim_of_non_access_that_does_not_hold_is_said_at_once(

@@ -9,12 +9,15 @@ from tests.cli.commands import Commands, run
 
 def test_it_runs_and_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    first = run("demo", cwd=tmp_path, DATA_DIR=str(data))
+    first = run("demo", cwd=tmp_path, DATA_DIR="data")
     assert first.status == 0, first
     assert first.err == ""
     for said in ("it is new", "in time", "too late", "out of reach", "denied", "none of sqlalchemy, alembic, psycopg"):
         assert said in first.out
     assert first.out.count("valid") >= 3 and "invalid" in first.out
+    # The last lines work for whoever copies them, wherever he stands.
+    assert f"\nexport POSTSEAL_DATA_DIR={data}\n" in first.out
+    assert f" verify --trust {data}/demo/1/trust.json {data}/demo/1/offer-no-access-r2.json\n" in first.out
     second = run("demo", cwd=tmp_path, DATA_DIR=str(data))
     assert second.status == 0, second
     assert "it holds 3 messages already" in second.out

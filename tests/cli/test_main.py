@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,16 @@ def test_every_command_has_help(postseal: Commands, name: str) -> None:
     assert postseal.ok(name, "--help").out.lower().startswith(f"usage: postseal {name}")
 
 
+@pytest.mark.parametrize("name", [*main.COMMANDS, "keys list", "keys rotate", "keys epoch", "keys auditor", ""])
+def test_help_fits_a_terminal_and_is_whole(postseal: Commands, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = postseal.ok(*name.split(), "--help").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    # What is cut off ends so; the usage alone may, where something may be repeated.
+    assert not [line for line in lines[1:] if line.endswith("...")]
+    assert not re.search("<(str|int|path|list)", "\n".join(lines)), "a type of Python's tells nobody anything"
+
+
 def test_without_a_command_it_says_how(postseal: Commands) -> None:
     ran = postseal()
     assert ran.status == 2 and ran.err.startswith("Usage: postseal COMMAND")
@@ -43,7 +54,8 @@ def test_without_a_command_it_says_how(postseal: Commands) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["recrod"], "there is no command 'recrod'"),
+        (["recrod"], "there is no command 'recrod'; did you mean record?"),
+        (["remember"], "there is no command 'remember'; `postseal --help` lists them"),
         (["--verbose"], "there is no option '--verbose'"),
         (["show"], "Missing argument 'MESSAGE'"),
         (["show", "--colour", "x"], "No such option: --colour"),
@@ -132,6 +144,6 @@ def test_an_interrupt_stops_the_recorder_cleanly(tmp_path: Path, mail: Path) -> 
             time.sleep(0.05)
         os.kill(running.pid, signal.SIGINT)
         _, err = running.communicate(timeout=30)
-    assert (running.returncode, err) == (130, "postseal: interrupted\n")
+    assert (running.returncode, err) == (130, "postseal: interrupted: no message is recorded\n")
     audited = run("audit", "--json", DATA_DIR=str(tmp_path / "data"))
     assert audited.status == 0 and '"size": 4' in audited.out, "opened, key, started, stopped"

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cli import record
+from cli import intake, sources
+from cli.intake import Intake, Said
+from cli.sources import Found
+from ledger.errors import StoreUnavailable
 from tests.cli.commands import MAIL, Commands
 from tests.helpers import HOUSE, environment
 
@@ -106,7 +111,7 @@ def test_wrong_usage_opens_nothing(postseal: Commands, mail: Path, arguments: li
 
 
 def test_many_are_recorded_in_one_opening(postseal: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "BATCH", 16)
+    monkeypatch.setattr(intake, "BATCH", 16)
     box = tmp_path / "many.mbox"
 
     def letters() -> Iterator[bytes]:
@@ -121,6 +126,108 @@ def test_many_are_recorded_in_one_opening(postseal: Commands, tmp_path: Path, mo
     assert (report["messages"], report["recipients"]) == (250, 500)
     # One start, one stop: 2 to open the log, 3 entries a message.
     assert report["size"] == 2 + 2 + 250 * 3
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--quiet"]])
+@pytest.mark.parametrize("what", ["nothing", "no mail", "an empty mailbox"])
+def test_where_there_is_no_message_it_says_so(
+    postseal: Commands, tmp_path: Path, what: str, options: list[str]
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    if what == "no mail":
+        (place / "notes.txt").write_text("no mail")
+    elif what == "an empty mailbox":
+        (place / "empty.mbox").touch()
+    ran = postseal("record", place, *options)
+    assert ran.status == 2 and ran.out == ""
+    assert "nothing is recorded" in ran.err and len(ran.err.splitlines()) == 1
+    assert ("1 file passed over" in ran.err) == (what == "no mail")
+    assert what != "nothing" or not postseal.data.exists(), "no ledger is begun for nothing"
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ten messages, which are handed over by fours."""
+    monkeypatch.setattr(intake, "BATCH", 4)
+    path = tmp_path / "ten.mbox"
+    one = b"From x Thu Jan  1 00:00:00 1970\n" + MAIL + b"\n"
+    path.write_bytes(b"".join(one.replace(b"The plan", b"Plan %d" % number) for number in range(10)))
+    return path
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, count: int, error: BaseException) -> None:
+    """While the message after ``count`` is read."""
+    real = sources.read
+
+    def read(*arguments: Any) -> Iterator[Found]:
+        for number, one in enumerate(real(*arguments)):
+            if number == count:
+                raise error
+            yield one
+
+    monkeypatch.setattr(sources, "read", read)
+
+
+def test_interrupted_it_says_what_is_recorded_and_goes_on_when_run_again(
+    postseal: Commands, box: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 9, KeyboardInterrupt())
+        ran = postseal("record", box)
+    assert ran.status == 130
+    assert "8 messages to 16 recipients, 8 files" in ran.out
+    told = "postseal: interrupted: 8 messages are recorded; run it again for the rest, nothing is recorded twice\n"
+    assert ran.err == told
+    assert len(postseal.ok("messages", "--json").lines) == 8
+    again = postseal.ok("record", box)
+    assert "2 messages to 4 recipients" in again.out and "recorded before  8" in again.out
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4, KeyboardInterrupt())
+        ran = postseal("record", box, "--quiet")
+    assert ran.status == 130 and len(ran.out.splitlines()) == 4
+    assert "interrupted: 4 messages are recorded (4 of them before); run it again" in ran.err
+
+
+def test_an_interrupt_while_answers_are_told_loses_no_count(
+    postseal: Commands, box: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Said.tell
+
+    def tell(self: Said, *arguments: Any) -> None:
+        if self.recorded == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        real(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Said, "tell", tell)
+        ran = postseal("record", box)
+    assert ran.status == 130
+    held = len(postseal.ok("messages", "--json").lines)
+    assert held in (4, 8, 10) and f"{held} messages are recorded" in ran.err
+
+
+def test_a_failure_half_way_says_what_is_recorded(
+    postseal: Commands, box: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Intake._prepare
+    seen: list[Found] = []
+
+    def prepare(self: Intake, found: Found) -> Any:
+        seen.append(found)
+        if len(seen) == 7:
+            raise StoreUnavailable("the database is gone")
+        return real(self, found)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Intake, "_prepare", prepare)
+        ran = postseal("record", box)
+    assert ran.status == 4
+    assert ran.err.splitlines() == [
+        "postseal: 4 messages are recorded; run it again for the rest, nothing is recorded twice",
+        "postseal: the database is gone",
+    ]
+    assert len(postseal.ok("messages", "--json").lines) == 4
 
 
 def test_answers_stay_on_standard_output_beside_a_progress_bar(tmp_path: Path, mail: Path) -> None:

@@ -52,8 +52,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
             assert main(arguments) == 0
         # A beat must stand before the message and none be missing since: one process for both.
         script = (
-            "import sys; from cli.opening import open_log; from cli.record import *\n"
-            "from ledger import evidence, durable\n"
+            "from pathlib import Path\nfrom cli.writing import open_log\n"
+            "from ledger import durable, envelope, evidence, fingerprint\n"
             f"octets = open({str(mail)!r}, 'rb').read()\n"
             "with open_log() as log:\n"
             "    sent = envelope.given('ann@sender.example', ['bob@one.example'])\n"
@@ -172,3 +172,19 @@ def test_unusable_trust_or_content_ends_it(
     monkeypatch.chdir(case.trust.parent)
     ran = verify("verify", *arguments, case.history)
     assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1 and ran.out == ""
+
+
+def test_evidence_from_standard_input(verify: Commands, case: Case) -> None:
+    def piped(*arguments: object) -> Ran:
+        command = [sys.executable, "-m", "cli.main", "verify", *map(str, arguments)]
+        env = environment() | {"PYTHONUTF8": "1"}
+        ran = subprocess.run(
+            command, input=case.history.read_bytes(), capture_output=True, cwd=HOUSE, env=env, timeout=60
+        )
+        return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+    ran = piped("--vkey", case.vkey, "-", case.history)
+    assert ran.status == 0 and ran.out.startswith("VALID  -\n") and ran.out.count("VALID") == 2
+    for twice in (["-", "-"], ["--content", "-", "-"], ["--trust", "-", "-"]):
+        ran = piped(*twice)
+        assert ran.status == 2 and ran.err == "postseal: standard input (-) can be read once\n"

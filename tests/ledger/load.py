@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.errors import LedgerError
-from ledger.log import Log, event_key, request_key
+from ledger.log import Log
 from ledger.plan import Act
 from ledger.sequencer import Outcome, Submission
 from tests.ledger.ledgers import download, mail, open_log
@@ -81,7 +81,8 @@ class Worker:
     def send(self, name: str, what: Line) -> None:
         """Send it, and again until it is answered; then note down what the answer promises."""
         acts = getattr(self, "_" + what["do"])(name, what)
-        submissions = [Submission(a, request_key("load", f"{name}-{k}"), bytes(32)) for k, a in enumerate(acts)]
+        key = self.log.request_key
+        submissions = [Submission(a, key("load", f"{name}-{k}"), bytes(32)) for k, a in enumerate(acts)]
         while True:
             answers = self.log.submit(submissions).result(120)
             if not any(isinstance(a, LedgerError) for a in answers):
@@ -107,7 +108,7 @@ class Worker:
                 "r1",
                 "message.opened",
                 source="webhook",
-                key=event_key("load", f"{name}-{k}"),
+                key=self.log.event_key("load", f"{name}-{k}"),
                 sealed=[("detail", f"{name}-{k}")],
             )
             for k in range(what["count"])

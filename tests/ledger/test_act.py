@@ -14,7 +14,7 @@ import pytest
 from ledger import act, entry, event, schema
 from ledger.act import Event
 from ledger.errors import Blocked, InvalidRequest, LedgerError, UnknownReference
-from ledger.log import Log, RecordedMessage, event_key
+from ledger.log import Log, RecordedMessage
 from tests.ledger.ledgers import beat, download, mail, open_log, outcome, outcomes, record, submit
 from tests.ledger.walk import Walked, walk
 
@@ -417,7 +417,7 @@ def test_an_event_that_comes_forty_six_times_is_recorded_once(stand: Stand) -> N
     made = record(log)
 
     def hook(k: int, message: str = made.message, recipient: str = "r1") -> Event:
-        key = event_key("postmark", "bounce-1")
+        key = stand.log.event_key("postmark", "bounce-1")
         return log.draft(message, recipient, "delivery.bounced", source="webhook", key=key, sealed=[("reply", str(k))])
 
     before = stand.walk().kinds().count("delivery.bounced")
@@ -433,7 +433,7 @@ def test_an_event_that_comes_forty_six_times_is_recorded_once(stand: Stand) -> N
 
 def test_an_event_key_may_come_with_the_message_it_belongs_to(stand: Stand) -> None:
     made, _ = stand.log.prepare(*mail())
-    hook = stand.log.draft(made.id, "r1", "message.opened", source="webhook", key=event_key("a", "b"))
+    hook = stand.log.draft(made.id, "r1", "message.opened", source="webhook", key=stand.log.event_key("a", "b"))
     first, second, third = outcomes(submit(stand.log, made, hook, hook))
     assert (first.repeated, second.repeated, third.repeated) == (False, False, True)
     assert isinstance(first, type(third)) and second.recorded == third.recorded

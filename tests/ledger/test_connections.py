@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 
 from ledger import entry
 from ledger.errors import LedgerError, StoreUnavailable, Unavailable
-from ledger.log import Log, request_key
+from ledger.log import Log
 from ledger.sequencer import Submission
 from tests.databases import Postgres
 from tests.ledger.ledgers import MASTER, beat, open_log, outcome, outcomes, record, submit
@@ -125,7 +125,7 @@ def test_the_line_is_cut_at_commit(server: Postgres, proxy: Proxy, url: str, tmp
     with open_log(through(url, proxy), tmp_path) as log:
         made = record(log)
         for k in range(5):
-            key = request_key("cut", str(k))
+            key = log.request_key("cut", str(k))
             size = log.reader.head().size
             proxy.cut = cut
             event = Submission(log.draft(made.message, "r1", "message.opened", facts={"item": k}), key, bytes(32))
@@ -172,7 +172,7 @@ def _load(log: Log, message: str, seconds: float, pause: float = 0.0) -> dict[in
         try:
             item = number
             while time.monotonic() < end:
-                key = request_key("load", str(item))
+                key = log.request_key("load", str(item))
                 event = log.draft(message, "r1", "message.opened", facts={"item": item})
                 while True:
                     (answer,) = log.submit([Submission(event, key, bytes(32))]).result(120)
@@ -226,7 +226,7 @@ def test_a_database_that_is_not_there_is_told_at_once_and_works_when_it_is_back(
 ) -> None:
     with open_log(url, tmp_path) as log:
         message = record(log).message
-        key = request_key("away", "1")
+        key = log.request_key("away", "1")
         event = Submission(log.draft(message, "r1", "message.opened"), key, bytes(32))
         server.crash()
         try:

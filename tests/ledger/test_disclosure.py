@@ -63,23 +63,18 @@ def test_there_and_back(name: str, value: Any, salt: bytes) -> None:
 
 
 def test_many_at_once() -> None:
-    random = sha256(b"x").digest() + sha256(b"y").digest()
     facts: list[tuple[str, canonical.Json]] = [
         ("ip", "192.0.2.1"),
         ("r1", {"role": "to"}),
         ("ip", "192.0.2.1"),
         ("f2.sha256", 5),
     ]
-    made = disclosure.make_many(facts, random)
-    for position, (name, value) in enumerate(facts):
-        text, digest = made[position]
-        assert text == disclosure.make(name, value, random[16 * position : 16 * position + 16])
-        assert digest == disclosure.digest(text)
-    assert len({digest for _, digest in made}) == 4
-    assert disclosure.make_many([], b"") == []
-    for wrong in (random[:-1], random + b"\x00", b"", random[:16]):
-        with pytest.raises(FormatError):
-            disclosure.make_many(facts, wrong)
+    salts = [bytes([k]) * 16 for k in range(4)]
+    texts, digests = disclosure.make_salted(facts, (b64url(salt).encode() for salt in salts).__next__)
+    assert texts == [disclosure.make(name, value, salt) for (name, value), salt in zip(facts, salts, strict=True)]
+    assert digests == list(map(disclosure.digest, texts))
+    assert len(set(digests)) == 4
+    assert disclosure.make_salted([], lambda: b"") == ([], [])
 
 
 @pytest.mark.parametrize("salt", [b"", bytes(15), bytes(17), bytes(32)], ids=len)

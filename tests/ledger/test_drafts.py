@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, get_args
 
 import pytest
@@ -27,9 +28,10 @@ def said(made: Recording) -> dict[str, list[tuple[str, Any]]]:
     """What is sealed on the message's entry, by subject."""
     found: dict[str, list[tuple[str, Any]]] = {}
     for one in made.sealed:
-        opened = disclosure.parse(one.text)
-        assert one.digest == disclosure.digest(one.text)
-        found.setdefault(one.subject, []).append((opened.name, opened.value))
+        opened = list(map(disclosure.parse, one.texts))
+        assert one.digests == list(map(disclosure.digest, one.texts))
+        assert one.subject not in found
+        found[one.subject] = [(fact.name, fact.value) for fact in opened]
     return found
 
 
@@ -49,20 +51,34 @@ def test_each_recipient_is_sealed_under_a_key_of_his_own() -> None:
     assert {"mail_from", "raw", "leaves", "from", "subject", "f1", "f2"} == set(names)
 
 
+@pytest.mark.parametrize("subject", ["x" * 65_535, '"' * 32_768, "\u20ac" * 21_845], ids=["ascii", "escaped", "euro"])
+def test_a_header_too_long_to_seal_is_sealed_by_its_hash(subject: str) -> None:
+    """A message must not go unrecorded because its subject is silly, or its recipients many."""
+    for value, name in ((subject[:-1], "subject"), (subject, "subject.sha256")):
+        taken, sent, roles = mail(1, 0, value)
+        made, _ = drafts.recording(taken, sent, roles, micros=T, chance=Chance(), source="api")
+        assert taken.header("Subject") == value
+        names = dict(said(made)[made.id])
+        assert {fact for fact in names if fact.startswith("subject")} == {name}
+        assert names[name] == (value if name == "subject" else sha256(value.encode()).hexdigest())
+
+
 def test_each_recipients_part() -> None:
     made, openings = recording(tokens={2: ["a" * 64]})
     assert [part.id for part in made.recipients] == [o.chain for o in openings]
     assert [tuple(part.tokens) for part in made.recipients] == [(), ("a" * 64,), ()]
     for part, opening in zip(made.recipients, openings, strict=True):
-        opened = [disclosure.parse(one.text) for one in part.sealed]
+        (group,) = part.sealed
+        opened = [disclosure.parse(text) for text in group.texts]
         assert [(d.name, d.value) for d in opened] == [("address", opening.address), ("role", opening.role)]
-        assert {one.subject for one in part.sealed} == {opening.chain}
+        assert group.subject == opening.chain
     assert [o.role for o in openings] == ["to", "to", "bcc"]
 
 
 def test_no_two_salts_or_ids_are_alike() -> None:
     one, two = recording()[0], recording()[0]
-    texts = [s.text for made in (one, two) for s in (*made.sealed, *(s for p in made.recipients for s in p.sealed))]
+    groups = [s for made in (one, two) for s in (*made.sealed, *(s for p in made.recipients for s in p.sealed))]
+    texts = [text for group in groups for text in group.texts]
     salts = [disclosure.parse(text).salt for text in texts]
     assert len(set(salts)) == len(salts)
     ids = [i for made in (one, two) for i in (made.id, made.act, *(p.id for p in made.recipients))]
@@ -149,8 +165,9 @@ def test_grade_and_attribution_are_filled_in() -> None:
 
 def test_what_is_sealed_is_the_chains_own() -> None:
     made = tracking(sealed=[("ip", "192.0.2.7"), ("detail", {"k": [1, True]})])
-    assert [s.subject for s in made.sealed] == ["", ""]
-    assert [disclosure.parse(s.text).value for s in made.sealed] == ["192.0.2.7", {"k": [1, True]}]
+    (group,) = made.sealed
+    assert group.subject == ""
+    assert [disclosure.parse(text).value for text in group.texts] == ["192.0.2.7", {"k": [1, True]}]
     assert tracking().occurred is UNSET
 
 
@@ -189,6 +206,9 @@ def test_what_is_sealed_is_the_chains_own() -> None:
         {"recipient": "r²"},
         {"recipient": "r1\n"},
         {"recipient": "1"},
+        {"sealed": [("ip", "192.0.2.1"), ("ip", "192.0.2.2")]},
+        {"key": bytes(15)},
+        {"key": b"k" * 17},
         {"kind": "download.started"},
     ],
     ids=lambda wrong: str(wrong)[:60],

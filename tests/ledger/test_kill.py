@@ -196,7 +196,7 @@ def test_kill_the_server_at_twenty_moments(
 def test_three_processes_open_one_empty_database_at_once(new_url: Callable[[], str], tmp_path: Path) -> None:
     """One of them begins the log; all write to it, interleaved, to the end."""
     writers = Writers(new_url(), tmp_path, 3)
-    running = [writers.start(journal, 0.7) for journal in writers.journals]
+    running = [writers.start(journal, 2.5) for journal in writers.journals]
     assert [w.wait(90) for w in running] == [0, 0, 0], writers.errors()
     walked = writers.check()
     assert [e.kind for e in walked.entries[:2]] == ["ledger.opened", "key.introduced"]

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, select
 
 from ledger import checkpoint, entry
 from ledger.act import Event
 from ledger.checkpoint import Checkpoint
 from ledger.errors import InFlight, InvalidRequest, KeyReused, Unavailable, UnknownReference
-from ledger.log import Log, event_key, request_key
+from ledger.log import Log
 from ledger.note import Signer, Verifier
 from ledger.plan import Plan
 from ledger.sequencer import Answer, Outcome, Submission
+from ledger.store import tables as t
 from tests.ledger.ledgers import bare, beat, download, mail, open_log, outcome, outcomes, record, submit
 from tests.ledger.walk import walk
 
@@ -205,7 +207,7 @@ def test_an_act_withdrawn_in_time_is_not_written_and_harms_nobody(place: Place) 
         first = writer.sequencer.submit([Submission(beat(place.log.instance))])
         assert gate.arrived.wait(30)
         before = place.log.reader.head().size
-        key = request_key("withdrawn", place.log.new_id())
+        key = place.log.request_key("withdrawn", place.log.new_id())
         gone = writer.sequencer.submit([Submission(beat(place.log.instance), key, digest(1))])
         stays = writer.sequencer.submit([Submission(beat(place.log.instance))])
         # What a web framework does when its client hangs up; the batch under way can no longer be withdrawn.
@@ -266,7 +268,7 @@ def test_a_halted_writer_writes_nothing_of_what_is_queued(place: Place) -> None:
 
 def test_a_repeat_gets_the_first_answer_another_body_is_refused(place: Place) -> None:
     log = place.log
-    key = request_key("someone", log.new_id())
+    key = log.request_key("someone", log.new_id())
     first = log.record(*mail(recipients=3), key=key, digest=digest(1))
     size = log.reader.head().size
     again = log.record(*mail(recipients=3), key=key, digest=digest(1))
@@ -277,14 +279,14 @@ def test_a_repeat_gets_the_first_answer_another_body_is_refused(place: Place) ->
         log.record(*mail(), key=key, digest=digest(2))
     assert log.reader.head().size == size
     # Another credential may use the same words for its key.
-    assert not log.record(*mail(), key=request_key("other", "k"), digest=digest(2)).repeated
+    assert not log.record(*mail(), key=log.request_key("other", "k"), digest=digest(2)).repeated
 
 
 def test_a_repeated_denial_is_a_denial_again(place: Place) -> None:
     log = place.log
     message = record(log).message
     blocking, _ = log.block(message, "all")
-    key = request_key("someone", log.new_id())
+    key = log.request_key("someone", log.new_id())
     asked = Submission(download(log, message, "r1"), key, digest(1))
     first, again = (outcome(log.submit([asked]).result(30)[0]) for _ in range(2))
     assert (first.denied, again.denied, again.repeated) == (blocking.block, blocking.block, True)
@@ -293,7 +295,7 @@ def test_a_repeated_denial_is_a_denial_again(place: Place) -> None:
 
 def test_a_refused_request_may_come_again_under_its_key(place: Place) -> None:
     log = place.log
-    key = request_key("someone", log.new_id())
+    key = log.request_key("someone", log.new_id())
     message = record(log).message
     started = download(log, message, "r1")
     transfer = started.facts.transfer  # type: ignore[attr-defined]
@@ -307,12 +309,12 @@ def test_a_refused_request_may_come_again_under_its_key(place: Place) -> None:
 
 def test_a_key_in_flight_is_told_so(place: Place) -> None:
     gate = Gate()
-    key = request_key("someone", place.log.new_id())
+    key = place.log.request_key("someone", place.log.new_id())
     with bare(place.url, place.directory, lambda appender: Watched(appender, gate)) as writer:
         first = writer.sequencer.submit([Submission(beat(place.log.instance), key, digest(1))])
         with pytest.raises(InFlight):
             writer.sequencer.submit([Submission(beat(place.log.instance), key, digest(1))])
-        twice = request_key("someone", place.log.new_id())
+        twice = place.log.request_key("someone", place.log.new_id())
         with pytest.raises(InFlight):
             writer.sequencer.submit([Submission(beat(place.log.instance), twice, digest(1))] * 2)
         gate.opened.set()
@@ -328,7 +330,7 @@ def test_two_sequencers_race_on_every_key_and_each_is_recorded_once(place: Place
     """Both are given the same eighty requests at the same time, in different orders."""
     log = place.log
     made = record(log)
-    keys = [request_key("race", f"{made.message} {k}") for k in range(40)]
+    keys = [place.log.request_key("race", f"{made.message} {k}") for k in range(40)]
     answers: list[list[Answer]] = [[], []]
 
     def events() -> list[Submission]:
@@ -338,7 +340,7 @@ def test_two_sequencers_race_on_every_key_and_each_is_recorded_once(place: Place
         ]
         hooks = [
             Submission(
-                log.draft(made.message, "r2", "delivery.bounced", source="webhook", key=event_key("race", str(k)))
+                log.draft(made.message, "r2", "delivery.bounced", source="webhook", key=log.event_key("race", str(k)))
             )
             for k in range(40)
         ]
@@ -365,6 +367,56 @@ def test_two_sequencers_race_on_every_key_and_each_is_recorded_once(place: Place
             assert first.repeated != second.repeated
     written = [e for e in walk(place.url).entries if e.chain in {o.chain for o in made.recipients}]
     assert len(written) == 2 + 80
+
+
+def test_two_writers_take_turns_on_the_same_chains(place: Place) -> None:
+    """Each remembers what it left, and reads anew only what the other wrote on."""
+    log = place.log
+    made = [record(log).message for _ in range(3)]
+    asked: list[str] = []
+    with (
+        bare(place.url, place.directory) as one,
+        bare(place.url, place.directory, lambda a: Watched(a, lambda name, when: asked.append(name))) as two,
+    ):
+        for turn in range(12):
+            acts = [log.draft(made[turn % 3], f"r{1 + turn % 2}", "message.opened", sealed=[("turn", str(turn))])]
+            if turn in (4, 9):
+                acts.append(download(log, made[turn % 3], "r2"))
+            outcomes(submit((one, two)[turn % 2].sequencer, *acts))
+        outcomes(submit(one.sequencer, log.draft(made[0], "r1", "message.opened")))
+        asked.clear()
+        # What nobody else has touched since is still known; what somebody has is asked for.
+        outcomes(submit(two.sequencer, log.draft(made[2], "r2", "message.opened")))
+        assert "leaves" in asked and "chains" not in asked
+        outcomes(submit(one.sequencer, log.draft(made[2], "r2", "message.opened")))
+        outcomes(submit(two.sequencer, log.draft(made[2], "r2", "message.opened")))
+        assert "chains" in asked
+        block, _ = log.block(made[0], "all")
+        assert outcome(submit(two.sequencer, download(log, made[0], "r1"))[0]).denied == block.block
+
+
+def test_a_data_key_that_another_process_destroyed_is_not_used_again(database_url: str, tmp_path: Path) -> None:
+    with open_log(database_url, tmp_path) as log:
+        made = record(log)
+        subject = made.recipients[0].chain
+
+        def key(seq: int) -> Any:
+            row = select(t.data_keys).join(t.sealed, t.sealed.c.key == t.data_keys.c.no).where(t.sealed.c.seq == seq)
+            with log.store.engine.connect() as connection:
+                return connection.execute(row).one()
+
+        def seal(sequencer: Any) -> Outcome:
+            return outcome(submit(sequencer, log.draft(made.message, "r1", "message.opened", sealed=[("k", "v")]))[0])
+
+        with bare(database_url, tmp_path) as other:
+            before = [key(seal(other.sequencer).recorded[0].seq) for _ in range(2)]
+            assert before[0] == before[1] and before[0].subject == subject
+            with log.store.engine.begin() as connection:
+                connection.execute(delete(t.data_keys).where(t.data_keys.c.subject == subject))
+            # Whoever destroys a key records it, and that is a batch of his.
+            log.write(beat(log.instance))
+            after = key(seal(other.sequencer).recorded[0].seq)
+        assert after.subject == subject and after.wrapped != before[0].wrapped
 
 
 def test_many_threads_on_one_sequencer(place: Place) -> None:

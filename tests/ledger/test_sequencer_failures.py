@@ -15,7 +15,7 @@ import pytest
 from ledger import entry
 from ledger.errors import LedgerError, RolledBack, SecretError, StoreUnavailable, Unavailable, UnknownReference
 from ledger.event import Instance
-from ledger.log import Log, event_key, request_key
+from ledger.log import Log
 from ledger.sequencer import COMMIT_ATTEMPTS, FIND_ATTEMPTS, Answer, Outcome, Submission
 from ledger.store.append import CommitUnknown
 from tests.ledger.ledgers import Bare, bare, beat, download, mail, open_log, outcome, outcomes, record, submit
@@ -86,7 +86,7 @@ class Stage:
         transfer = started.facts.transfer  # type: ignore[attr-defined]
         made, _ = log.prepare(*mail(), tokens={1: [log.new_id().replace("-", "") * 2]})
         token = entry.from_bytes(old.outcome.recorded[1].data).facts.tokens[0]  # type: ignore[attr-defined]
-        hook = event_key("hook", old.message)
+        hook = log.event_key("hook", old.message)
         opened = log.draft(old.message, "r1", "link.opened", source="portal", facts={"token": token}, key=hook)
         acts: list[Any] = [
             made,
@@ -96,7 +96,7 @@ class Stage:
             log.draft(old.message, "r2", "delivery.bounced", sealed=[("reply", "no")]),
             beat(log.instance),
         ]
-        keys = [request_key("failures", f"{old.message} {k}") for k in range(len(acts))]
+        keys = [log.request_key("failures", f"{old.message} {k}") for k in range(len(acts))]
         self.submissions = [Submission(a, key, bytes(32)) for a, key in zip(acts, keys, strict=True)]
 
     def run(self) -> list[Answer]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import FormatError, SecretError
-from ledger.vault import Ciphers, blind, open_box, seal_box, unwrap, wrap
+from ledger.vault import blind, open_box, seal_box, unwrap, wrap
 from tests.helpers import HOUSE
 
 GOLDEN = HOUSE / "tests" / "golden" / "keys"
@@ -127,7 +126,6 @@ def test_a_key_has_thirty_two_bytes(size: int) -> None:
     for act in (
         lambda: wrap(AESGCM(KEK), 3, SUBJECT, LOG, bytes(size), NONCE),
         lambda: blind(bytes(size), "address", "x"),
-        lambda: Ciphers().add(1, b"w", bytes(size)),
     ):
         with pytest.raises(FormatError):
             act()
@@ -145,65 +143,6 @@ def test_blind_keeps_kinds_and_keys_apart() -> None:
 def test_blind_refuses_what_could_be_read_two_ways(kind: str, value: str) -> None:
     with pytest.raises(FormatError):
         blind(BLIND, kind, value)
-
-
-def test_ciphers_keeps_the_latest() -> None:
-    opened: list[bytes] = []
-
-    def open_key(wrapped: bytes) -> bytes:
-        opened.append(wrapped)
-        return wrapped * 32
-
-    ciphers = Ciphers(2)
-    first = ciphers.get(1, b"1", open_key)
-    assert ciphers.get(1, b"1", open_key) is first
-    ciphers.get(2, b"2", open_key)
-    ciphers.get(1, b"1", open_key)
-    ciphers.get(3, b"3", open_key)
-    assert len(ciphers) == 2
-    assert ciphers.get(1, b"1", open_key) is first
-    assert opened == [b"1", b"2", b"3"]
-    ciphers.get(2, b"2", open_key)
-    ciphers.forget(2)
-    ciphers.forget(99)
-    ciphers.get(2, b"2", open_key)
-    assert opened == [b"1", b"2", b"3", b"2", b"2"]
-    assert ciphers.get(3, b"3", open_key).encrypt(NONCE, b"x", None) == AESGCM(b"3" * 32).encrypt(NONCE, b"x", None)
-
-
-def test_ciphers_asks_for_the_wrapped_key_that_stands_now() -> None:
-    ciphers = Ciphers()
-    before = ciphers.add(1, b"rolled back", KEY)
-    after = ciphers.get(1, b"stands", lambda _: KEK)
-    assert after is not before
-    assert after.encrypt(NONCE, b"x", None) == AESGCM(KEK).encrypt(NONCE, b"x", None)
-
-    def refuse(_: bytes) -> bytes:
-        raise SecretError("gone")
-
-    with pytest.raises(SecretError):
-        ciphers.get(1, b"another", refuse)
-
-
-def test_ciphers_serves_threads() -> None:
-    ciphers = Ciphers(3)
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            for turn in range(3000):
-                number = turn % 5
-                ciphers.get(number, bytes([number]), lambda wrapped: wrapped * 32)
-        except BaseException as error:
-            failed.append(error)
-
-    threads = [Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
-    assert len(ciphers) == 3
 
 
 def everything_about(error: BaseException) -> str:

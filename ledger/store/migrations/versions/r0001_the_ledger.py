@@ -42,6 +42,7 @@ def upgrade() -> None:
         _big("at"),
         _big("chains"),
         _big("batch"),
+        _blob("mac"),
     )
     op.create_table("batches", _big("no", primary_key=True), _text("id"))
     op.create_table(
