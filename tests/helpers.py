@@ -17,7 +17,7 @@ NO_VECTORS = f"the known answers are not here: {VECTORS} (POSTSEAL_VECTORS names
 def vector_files(folder: str, pattern: str = "*") -> list[object]:
     """Parameters for ``pytest.mark.parametrize``: each file of a folder of vectors, or one that skips and says why."""
     if not VECTORS.is_dir():
-        return [pytest.param(None, id=folder, marks=pytest.mark.skip(reason=NO_VECTORS))]
+        return [pytest.param(None, id=f"{folder}/{pattern}", marks=pytest.mark.skip(reason=NO_VECTORS))]
     base = VECTORS / folder
     files = sorted(path for path in base.rglob(pattern) if path.is_file())
     # A folder that holds nothing is a broken set of vectors, and must not pass for an absent one.
