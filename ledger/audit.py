@@ -2,8 +2,8 @@
 
 The log is cut twice. First into parts by message, so that a part's chains fit into memory and parts can be replayed by
 several processes (`ledger.replay`). Then, when every part has left its summary, into blocks, where the hashes of all
-parts meet (`ledger.blocks`). What neither cut can see (tokens and acts that turn up in two parts, inputs, closings, the
-log's keys and roots) is compared here, at the end.
+parts meet (`ledger.blocks`). What neither cut can see (tokens, transfers and acts that turn up in two parts, inputs,
+closings, the log's keys and roots) is compared here, at the end.
 
 How a reader cuts the log into parts is a matter of speed: one that cuts wrongly or leaves entries out fails the audit.
 The summaries take 40 to 80 bytes an entry, in the process that asked for the audit.
@@ -27,15 +27,15 @@ from ledger.replay import Replay, Row, Summary
 from ledger.rules import LIMIT, RULES_VERSION, Finding, Findings
 from ledger.workers import pool
 
-AT_ONCE: Final = 1_000_000
-"""Entries whose chains one process keeps in memory (some 250 MB); of several, all together half, for they hand over."""
+AT_ONCE: Final = 1 << 20
+"""Entries whose chains are kept in memory at a time, by all processes together: some 250 MB."""
 
 
 class Reader(Protocol):
     """A log as it is stored. Opened once in each process; all answers may be lies, an exception stops the audit."""
 
     def size(self) -> int:
-        """One more than the greatest ``seq`` stored; 0 for an empty log. Asked once, of the first reader opened."""
+        """One more than the greatest ``seq`` stored; 0 for an empty log. The first answer is what is audited."""
 
     def checkpoint(self) -> bytes:
         """The latest signed checkpoint, as a note; empty if there is none."""
@@ -106,8 +106,7 @@ def audit(
     reader = open_reader()
     size = reader.size()
     latest = reader.checkpoint()
-    at_once = AT_ONCE if processes == 1 else AT_ONCE // 2
-    parts = parts or max(processes, -(-size * processes // at_once))
+    parts = parts or processes * max(1, -(-size // AT_ONCE))
     report = progress or _silent
     with pool(open_reader, reader, processes) as workers:
         jobs = [(_replay, (origin, part, parts, size)) for part in range(parts)]
@@ -192,6 +191,8 @@ class _Whole:
             find("columns", seq, "two chains are stored under one number")
         for seq in _repeated((cut(s.tokens, HASH_SIZE), s.token_seqs) for s in parts):
             find("token", seq, "a link token opens a second chain")
+        for seq in _repeated((cut(s.transfers, 16), s.transfer_seqs) for s in parts):
+            find("transfer", seq, "this transfer was started before")
         self._check_acts()
         self._check_inputs()
         for seq, detail in differences(self.record, (c for s in parts for c in s.closings)):
@@ -308,7 +309,8 @@ class _Whole:
                 check_tiles(self.reader, LEVEL + level, 0, hashes, self._found)
         for level in range(8):
             index = self.size >> 8 * (level + 1)
-            if self.reader.tile(level, index) is not None:
+            # Unless the log has grown since its size was asked, and filled it.
+            if self.reader.tile(level, index) is not None and self.reader.size() >> 8 * (level + 1) == index:
                 self._found.add("tile", -1, f"tile {level}/{index} is stored before the tree has filled it")
         for size, root, rule, seq in wanted:
             if roots[size] != root:

@@ -71,10 +71,11 @@ def check(reader: Tiles, task: Task) -> Checked:
     found = Findings()
     leaves = _meet(task, found)
     for piece in task.pieces:
-        for place, seq in enumerate(piece.jumps):
-            before = leaves[seq - task.first - 1] if seq > task.first else task.before
-            if before and before != piece.prevs[HASH_SIZE * place : HASH_SIZE * (place + 1)]:
-                found.add("prev", seq, "prev is not the leaf hash of the entry before")
+        befores = [leaves[seq - task.first - 1] if seq > task.first else task.before for seq in piece.jumps]
+        if b"".join(befores) != piece.prevs:
+            for seq, before, prev in zip(piece.jumps, befores, cut(piece.prevs, HASH_SIZE), strict=True):
+                if before and before != prev:
+                    found.add("prev", seq, "prev is not the leaf hash of the entry before")
     times = _check_times(task, found)
     leaves = [leaf or bytes(HASH_SIZE) for leaf in leaves]
     frontier = Frontier()
@@ -96,16 +97,16 @@ def _meet(task: Task, found: Findings) -> list[bytes]:
     first, pieces = task.first, [p for p in task.pieces if p.seqs]
     if len(pieces) == 1 and len(pieces[0].seqs) == task.width:
         return cut(pieces[0].leaves, HASH_SIZE)  # ascending and all there: a replay takes no other
-    table = [b""] * task.width
+    table: dict[int, bytes] = {}
     for piece in pieces:
-        for seq, leaf in zip(piece.seqs, cut(piece.leaves, HASH_SIZE), strict=True):
-            if table[seq - first]:
-                found.add("seq", seq, "an entry stands in the log twice")
-            table[seq - first] = leaf
-    for place, leaf in enumerate(table):
-        if not leaf:
-            found.add("seq", first + place, "an entry is missing")
-    return table
+        for seq in table.keys() & piece.seqs if table else ():
+            found.add("seq", seq, "an entry stands in the log twice")
+        table.update(zip(piece.seqs, cut(piece.leaves, HASH_SIZE), strict=True))
+    if len(table) < task.width:
+        for seq in range(first, first + task.width):
+            if seq not in table:
+                found.add("seq", seq, "an entry is missing")
+    return [table.get(seq, b"") for seq in range(first, first + task.width)]
 
 
 def _check_times(task: Task, found: Findings) -> tuple[bytes, bytes]:
@@ -158,7 +159,8 @@ def check_tiles(reader: Tiles, level: int, first: int, hashes: Sequence[bytes], 
 
 def cut(data: bytes | bytearray, size: int) -> list[bytes]:
     """Equal pieces."""
-    return [bytes(data[start : start + size]) for start in range(0, len(data), size)]
+    data = bytes(data)
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def piece(summary: Summary, first: int, end: int) -> Piece:

@@ -12,78 +12,81 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from ledger.event import KINDS, MAX_ITEMS
+from ledger.errors import FormatError
+from ledger.event import KINDS, MAX_ITEMS, Kind
 from ledger.journal import Closing, check_input, words
 from ledger.policy import Block, decide
 from ledger.rules import BrokenError
-from ledger.scan import Line, Ordinals, parse_hash
+from ledger.scan import Line
+from ledger.schema import Ordinals, check_facts, parse_hash
 from ledger.spelling import ordinal
 
 UNKNOWN: Final = "unknown"
 """Type of a chain whose opening was wrong: its links are still followed, its entries no longer judged."""
 
 
-class Chain:
+class Chain(Struct, eq=False, gc=False):
     """What a chain came to so far. 200,000 of them must fit into memory: rare things are None until they are needed."""
 
-    __slots__ = (
-        "blocks",
-        "files",
-        "id",
-        "issued",
-        "leaf",
-        "message",
-        "more",
-        "n",
-        "number",
-        "ordinal",
-        "recipients",
-        "root",
-        "spent",
-        "tokens",
-        "transfers",
-        "type",
-    )
-
-    def __init__(self, type: str, id: str, number: int, root: int) -> None:
-        self.type = type
-        self.id = id
-        self.number = number
-        self.root = root
-        self.n = 0
-        self.leaf = ""
-        self.files = 0
-        self.recipients = 0
-        self.ordinal = 0
-        self.message: Chain | None = None
-        self.tokens: Sequence[str] | set[str] = ()
-        self.blocks: dict[str, Block] | None = None
-        self.spent: dict[str, int] | None = None  # on a message: every block ever applied, to how many recipients
-        self.transfers: dict[str, str] | None = None  # id to file, "" once it has ended
-        self.issued: set[str] | None = None
-        self.more: tuple[str, int, int, str | UnsetType, str] | None = None  # a full list: kind, n, part, act, block
+    type: str
+    id: str
+    number: int
+    root: int
+    n: int
+    leaf: str = ""
+    files: int = 0
+    recipients: int = 0
+    ordinal: int = 0
+    message: Chain | None = None
+    tokens: Sequence[str] | set[str] = ()
+    blocks: dict[str, Block] | None = None
+    spent: dict[str, int] | None = None  # on a message: every block ever applied, to how many recipients
+    transfers: dict[str, str] | None = None  # id to file, "" once it has ended
+    issued: set[str] | None = None
+    more: tuple[str, int, int, str, str] | None = None  # a full list: kind, n, part, act, block
 
 
 Handler: TypeAlias = Callable[[int, Line, Any, Chain], None]
+
+
+def check_static(kind: Kind, chain_type: str, facts: Any) -> None:
+    """What `ledger.schema.check_facts` says, under the name of the rule that is broken."""
+    try:
+        check_facts(kind, chain_type, facts)
+    except FormatError as error:
+        raise BrokenError(_static(kind, facts), str(error)) from None
+
+
+def _static(kind: Kind, facts: Any) -> str:
+    """The rule that `check_facts` found broken."""
+    if kind.grade is not None:
+        if facts.grade != kind.grade:
+            return "grade"
+        return "block.late" if facts.late is False else "attribution"
+    if kind.closes:
+        return "closing"
+    return "continued" if kind.name.endswith(".continued") else "block"
 
 
 class Dossier:
     """Rules for kinds on the chains of messages and recipients, and the act at hand."""
 
     def __init__(self) -> None:
-        self.tracked: Final = array("q")
-        """Tracking events, ascending, and in ``tracked_on`` the number of each one's chain: filled by the replay."""
-        self.tracked_on: Final = array("q")
+        self._tracked = array("q")  # tracking events, ascending, and below the number of each one's chain
+        self._tracked_on = array("q")
         self.tokens: Final = bytearray()
         self.token_seqs: Final = array("q")
+        self.transfers: Final = bytearray()
+        self.transfer_seqs: Final = array("q")
         self.references: Final = array("q")
         self.closings: Final[list[Closing]] = []
         self._file = Ordinals("f")
         self._recipient = Ordinals("r")
         self._recording: Chain | None = None
         self._missing = 0
+        self._unsealed = 0
         self._applied: list[tuple[Chain, Any]] = []
         self._lifted: list[tuple[Chain, str]] = []
         self._closed: list[tuple[Chain, str, Any]] = []
@@ -115,6 +118,14 @@ class Dossier:
         }
         return own.get(kind, self._tracking if KINDS[kind].grade is not None else None)
 
+    def track(self, seqs: Sequence[int], numbers: Sequence[Any]) -> None:
+        """Tracking events, ascending, and the numbers stored for their chains."""
+        try:
+            self._tracked_on += array("q", numbers)
+        except (TypeError, OverflowError):
+            return  # such a number has been found out, or will be
+        self._tracked += array("q", seqs)
+
     # Messages and recipients
 
     def _message_recorded(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
@@ -122,11 +133,12 @@ class Dossier:
             raise BrokenError("chain.opening", "an opening entry on a chain that is open")
         chain.files = facts.files
         chain.recipients = facts.recipients
-        if line.act is UNSET or self._recording is not None:
+        if not line.act or self._recording is not None:
             raise BrokenError("act", "a message is recorded by an act of its own")
         self._recording = chain
         self._missing = (2 << facts.recipients) - 2
-        if len(line.sealed) == MAX_ITEMS:
+        self._unsealed = facts.recipients + facts.files - line.sealed
+        if line.sealed == MAX_ITEMS:
             chain.more = line.kind, 0, 0, line.act, ""
 
     def _message_refused(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
@@ -160,13 +172,15 @@ class Dossier:
             self.token_seqs.append(seq)
 
     def _continued(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
+        if chain is self._recording:
+            self._unsealed -= line.sealed
         more, chain.more = chain.more, None
         if more is None:
             raise BrokenError("continued", "no full list comes before this")
         kind, n, part, act, block = more
         if (f"{kind}.continued", line.n, facts.part, line.act) != (line.kind, n + 1, part + 1, act):
             raise BrokenError("continued", "not directly after the part before, or not of the same list or act")
-        size = len(line.sealed)
+        size = line.sealed
         if facts.tokens is not UNSET:
             size = len(facts.tokens)
             chain.tokens = {*chain.tokens, *facts.tokens}
@@ -210,6 +224,9 @@ class Dossier:
         if facts.transfer in chain.transfers:
             raise BrokenError("transfer", "this transfer was started before")
         chain.transfers[facts.transfer] = facts.file
+        # On another chain it may be in another part: `ledger.audit` compares them all.
+        self.transfers.extend(bytes.fromhex(facts.transfer.replace("-", "")))
+        self.transfer_seqs.append(seq)
         self._tracking(seq, line, facts, chain)
 
     def _download_ended(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
@@ -226,9 +243,9 @@ class Dossier:
             raise BrokenError("token", "this link token does not open this chain")
 
     def _reclassified(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
-        # The entry at hand is no tracking event, so what is found came before it.
-        place = bisect_left(self.tracked, facts.event)
-        if place < len(self.tracked) and self.tracked[place] == facts.event and self.tracked_on[place] == chain.number:
+        place = bisect_left(self._tracked, facts.event)
+        found = self._tracked[place : place + 1], self._tracked_on[place : place + 1]
+        if facts.event < seq and found == (array("q", [facts.event]), array("q", [chain.number])):
             return
         raise BrokenError("event", "no earlier tracking event of this chain")
 
@@ -241,7 +258,7 @@ class Dossier:
             raise BrokenError("recipient", "the message has no such recipient")
 
     def _block_applied(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
-        if line.act is UNSET:
+        if not line.act:
             raise BrokenError("act", "a block is an act")
         if chain.blocks is None:
             chain.blocks = {}
@@ -266,7 +283,7 @@ class Dossier:
         chain.blocks[block] = Block(block, before.seq, before.files | frozenset(files))
 
     def _block_lifted(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
-        if line.act is UNSET:
+        if not line.act:
             raise BrokenError("act", "a lift is an act")
         if chain.blocks is None or chain.blocks.pop(facts.block, None) is None:
             raise BrokenError("block", "lifted, but not in force here")
@@ -275,7 +292,7 @@ class Dossier:
     # Closing, certificates
 
     def _closing(self, seq: int, line: Line, facts: Any, chain: Chain) -> None:
-        if line.act is UNSET:
+        if not line.act:
             raise BrokenError("act", f"{line.kind} is part of an act")
         self._closed.append((chain, words(line.kind, facts), facts))
         if line.kind == "certificate.issued":
@@ -296,6 +313,8 @@ class Dossier:
         if self._recording is not None:
             if self._missing:
                 lacks.append(BrokenError("recipient", "a recipient was not added by the act that recorded the message"))
+            if self._unsealed > 0:
+                lacks.append(BrokenError("sealed", "fewer digests than recipients and files"))
             self._recording = None
         if self._applied or self._lifted or self._closed:
             for check in (self._check_applied, self._check_lifted, self._check_closed):

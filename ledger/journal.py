@@ -220,7 +220,7 @@ class Journal:
         check_input(seq, facts, self.record.references)
 
     def _closing(self, seq: int, line: Line, facts: Any) -> None:
-        if line.act is UNSET:
+        if not line.act:
             raise BrokenError("act", f"{line.kind} is part of an act")
         self.record.closings.append(Closing(line.act, seq, facts.message, words(line.kind, facts)))
         if line.kind == "certificate.issued":

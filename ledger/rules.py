@@ -25,6 +25,7 @@ RULES: Final = {
     "grade": "a tracking event has the grade of its kind",
     "attribution": "exact on a recipient's chain; one_of with its candidates, or none, on a message's",
     "recipient": "recipients are numbered from 1, each added once, in the act that recorded the message",
+    "sealed": "a recorded message, with what continues it, seals at least a digest for each recipient and each file",
     "file": "every file referred to is one of its message's",
     "input": "every input referred to is an earlier entry that recorded one",
     "event": "what is reclassified is an earlier tracking event of the same chain",

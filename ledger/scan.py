@@ -1,16 +1,19 @@
-"""Reading entries by the million, as a replay does: what `ledger.entry` accepts and nothing else, at half the cost.
+"""Reading entries by the million, as a replay does: what `ledger.entry` accepts, nothing else, at a part of the cost.
 
-`ledger.entry` is the authority and this file its fast path. What it saves is running the patterns of strings over words
-that have already passed them, or that have a quicker exact test; what has neither goes to `ledger.event`.
+`ledger.entry` is the authority and this file its fast path. `read_all` takes many entries apart at once, by one pattern
+that is the canonical spelling of the envelope; what several say alike is read once. It knows only whether all is well.
+Where that is not so, or an entry is too unusual for the pattern, `read` takes one after the other and says what is
+wrong. Both save running the patterns of strings over words that have already passed them, or that have a quicker exact
+test; what has neither goes to `ledger.event`.
 """
 
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Callable, Sequence
-from operator import attrgetter, call
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, Union, cast, get_args, get_origin
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress, count, groupby
+from operator import ge
+from typing import Annotated, Any, Final, NamedTuple, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -19,19 +22,16 @@ from ledger import canonical, event, schema, spelling
 from ledger.entry import MAX_BYTES, check_time
 from ledger.errors import FormatError
 from ledger.event import KINDS
-
-KNOWN: Final = 4096
-"""Words remembered of each sort; then the memory starts afresh, so that no log can fill it."""
+from ledger.schema import BASE64URL, KNOWN, LAST
 
 
-class Line(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False, tag_field="kind"):
-    """An entry whose strings are still to be compared or checked; one subclass per kind. See `read`."""
-
-    kind: ClassVar[str]
+class Loose(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """An entry whose strings are still to be compared or checked. See `read`."""
 
     at: str
     chain: str
-    facts: Any
+    facts: msgspec.Raw
+    kind: str
     n: spelling.Seq
     prev: str
     sealed: Annotated[list[Annotated[str, Meta(min_length=43, max_length=43)]], Meta(max_length=event.MAX_ITEMS)]
@@ -42,6 +42,12 @@ class Line(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=Fal
     clock: event.Clock | UnsetType = UNSET
     cprev: str | UnsetType = UNSET
     occurred: str | UnsetType = UNSET
+
+    def spread(self, said: Said) -> Sequence[Any]:
+        """As a row of `Lines`."""
+        sealed = ",".join(f'"{digest}"' for digest in self.sealed)
+        act, cprev = ("" if word is UNSET else word or "?" for word in (self.act, self.cprev))
+        return act, self.at, self.chain, cprev, said, self.n, self.prev, sealed, self.seq, self.source
 
 
 class Times:
@@ -63,191 +69,41 @@ class Times:
             self._seconds.clear()
         self._seconds.add(time[:20])
 
-
-_BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_LAST: Final = b"AEIMQUYcgkosw048"
-
-
-def are_digests(words: Sequence[str]) -> bool:
-    """Whether strings of 43 characters each are all the unpadded base64url of 32 bytes."""
-    joined = "".join(words).encode()
-    return not joined.translate(None, _BASE64URL) and not joined[42::43].translate(None, _LAST)
-
-
-_UUID7: Final = re.compile(get_args(spelling.Id)[1].pattern).match
+    def know(self, seconds: Iterable[str]) -> bool:
+        """Whether all of these, the first 20 characters of instants, are seconds that were; empty ones are let pass."""
+        try:
+            for second in {*seconds} - self._seconds - {""}:
+                self.check(f"{second}000000Z")
+        except FormatError:
+            return False
+        return True
 
 
-def is_id(word: str) -> bool:
-    """Whether it is a UUIDv7 in the one spelling of docs/format.md."""
-    return _UUID7(word) is not None
+class Line(Struct, frozen=True, gc=False):
+    """What the rules of a kind see of an entry beside its facts. ``act`` is empty where there is none; ``sealed`` is
+    how many digests there are."""
+
+    kind: str
+    act: str
+    at: str
+    chain: str
+    n: int
+    sealed: int
+    source: str
 
 
-def is_hash(word: str) -> bool:
-    """Whether it is 64 lowercase hex characters."""
-    try:
-        return len(word) == 64 and bytes.fromhex(word).hex() == word
-    except ValueError:
-        return False
+class Said(Struct, frozen=True, gc=False):
+    """What an entry says beside its envelope: its kind, and facts of that kind (None if they are not well formed).
 
+    Of tracking events: ``exact`` if grade and attribution are those of its kind on a recipient's chain, and ``plain``
+    if there is nothing more in it to compare, where no block is in force.
+    """
 
-def parse_hash(word: str) -> bytes:
-    """The 32 bytes. FormatError."""
-    if not is_hash(word):
-        raise FormatError("not a hash")
-    return bytes.fromhex(word)
-
-
-# Tests of one field's value. What is absent passes: whether it may be was for the decoder to say.
-def _hash(word: Any) -> bool:
-    return word is UNSET or is_hash(word)
-
-
-def _digest(word: Any) -> bool:
-    return word is UNSET or (len(word) == 43 and word[42] in _ENDS and not word.encode().translate(None, _BASE64URL))
-
-
-def _id(word: Any) -> bool:
-    return word is UNSET or _UUID7(word) is not None
-
-
-_ENDS: Final = frozenset(_LAST.decode())
-
-Check: TypeAlias = Callable[[Any], bool]
-_Words: TypeAlias = "set[object]"
-_words: Final[dict[str, _Words]] = {}
-_QUICK: Final[dict[str, Check]] = {
-    get_args(spelling.Hash)[1].pattern: _hash,
-    get_args(spelling.Digest)[1].pattern: _digest,
-    get_args(spelling.Id)[1].pattern: _id,
-}
-
-
-class _Slow(NamedTuple):
-    """How to test one annotated type quickly, and what to remember of a value that passed the slow test."""
-
-    check: Check
-    learn: Callable[[Any], None]
-
-
-def _nothing(value: object) -> None:
-    return None
-
-
-def _pattern(pattern: str) -> _Slow:
-    quick = _QUICK.get(pattern)
-    if quick is not None:
-        return _Slow(quick, _nothing)
-    words = _words.setdefault(pattern, {UNSET})
-
-    def learn(value: object) -> None:
-        if len(words) >= KNOWN:
-            words.clear()
-            words.add(UNSET)
-        words.add(value)
-
-    return _Slow(words.__contains__, learn)
-
-
-def _each(slow: _Slow) -> _Slow:
-    def learn(values: Sequence[object]) -> None:
-        for value in values:
-            slow.learn(value)
-
-    return _Slow(lambda values: values is UNSET or all(map(slow.check, values)), learn)
-
-
-def _relax(annotation: Any) -> tuple[Any, _Slow | None]:
-    """The type without patterns, and the test that takes their place (None where there was no pattern)."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        base, *metas = get_args(annotation)
-        base, slow = _relax(base)
-        patterns = [m.pattern for m in metas if m.pattern is not None]
-        if patterns:
-            return base, _pattern(patterns[0])
-        return Annotated[(base, *metas)], slow
-    if origin in (Union, types.UnionType):
-        relaxed = [_relax(one) for one in get_args(annotation)]
-        made: Any = Union[tuple(one for one, _ in relaxed)]  # noqa: UP007 - built at run time
-        return made, next((slow for _, slow in relaxed if slow is not None), None)
-    if origin is tuple:
-        item, slow = _relax(get_args(annotation)[0])
-        if slow is None:
-            return annotation, None
-        return tuple.__class_getitem__((item, ...)), _each(slow)
-    if isinstance(annotation, type) and issubclass(annotation, Struct):
-        made, checks = _relaxed(annotation)
-        return made, checks.slow()
-    return annotation, None
-
-
-class _Checks:
-    """The tests of one struct's patterned fields, as one: `check` is None where there is nothing to test."""
-
-    def __init__(self, fields: list[tuple[str, _Slow]]) -> None:
-        self._fields = fields
-        self.check: Check | None = None
-        if len(fields) == 1:
-            self.check = _one(*fields[0])
-        elif fields:
-            self.check = _several(fields)
-
-    def without(self, names: frozenset[str]) -> _Checks:
-        return _Checks([(name, slow) for name, slow in self._fields if name not in names])
-
-    def learn(self, struct: Any) -> None:
-        for name, slow in self._fields:
-            value = getattr(struct, name)
-            if value is not UNSET:
-                slow.learn(value)
-
-    def slow(self) -> _Slow | None:
-        return None if self.check is None else _Slow(self.check, self.learn)
-
-
-def _one(name: str, slow: _Slow) -> Check:
-    get, test = attrgetter(name), slow.check
-
-    def check(struct: Any) -> bool:
-        if struct is UNSET:
-            return True
-        value = get(struct)
-        return value is UNSET or test(value)
-
-    return check
-
-
-def _several(fields: list[tuple[str, _Slow]]) -> Check:
-    get, tests = attrgetter(*(name for name, _ in fields)), [slow.check for _, slow in fields]
-    absent = (UNSET,) * len(fields)
-
-    def check(struct: Any) -> bool:
-        if struct is UNSET:
-            return True
-        values = get(struct)
-        return values == absent or all(map(call, tests, values))
-
-    return check
-
-
-_structs: Final[dict[type[Struct], tuple[type[Struct], _Checks]]] = {}
-
-
-def _relaxed(struct: type[Struct]) -> tuple[type[Struct], _Checks]:
-    known = _structs.get(struct)
-    if known is None:
-        fields: list[Any] = []
-        patterned = []
-        for field in msgspec.structs.fields(struct):
-            relaxed, slow = _relax(field.type)
-            fields.append((field.name, relaxed) if field.required else (field.name, relaxed, field.default))
-            if slow is not None:
-                patterned.append((field.name, slow))
-        made = msgspec.defstruct(
-            struct.__name__, fields, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False
-        )
-        known = _structs[struct] = made, _Checks(patterned)
-    return known
+    kind: str
+    facts: Any
+    tracking: bool = False
+    exact: bool = False
+    plain: bool = False
 
 
 COMPARED: Final = {
@@ -263,10 +119,10 @@ COMPARED: Final = {
 class Reading:
     """What there is to know about entries of one kind: `kind`, its `name`, and the test of its facts' strings."""
 
-    __slots__ = ("_learn", "check", "kind", "line", "name")
+    __slots__ = ("_decode", "_grade", "_learn", "check", "kind", "name")
 
     def __init__(self, kind: event.Kind) -> None:
-        relaxed, checks = _relaxed(kind.facts)
+        relaxed, checks = schema.relax(kind.facts)
         self.kind = kind
         self.name = kind.name
         checks = checks.without(COMPARED.get(kind.name, frozenset()))
@@ -274,20 +130,30 @@ class Reading:
         """Quick test of the facts' strings, but for `COMPARED`; what fails may still pass `check_all`. None where there
         is nothing to test."""
         self._learn = checks.learn
-        self.line: type[Line] = cast(
-            "type[Line]",
-            msgspec.defstruct(
-                "Line_" + kind.name.replace(".", "_"),
-                [("facts", relaxed)],
-                bases=(Line,),
-                namespace={"kind": kind.name},
-                tag=kind.name,
-                frozen=True,
-                forbid_unknown_fields=True,
-                kw_only=True,
-                gc=False,
-            ),
-        )
+        self._grade = kind.grade
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(relaxed).decode
+
+    def read(self, data: bytes) -> Any:
+        """Facts from their own JSON, but for the patterns of strings. FormatError, or what msgspec raises."""
+        facts = self._decode(data)
+        if _encode(facts) != data:
+            raise FormatError("facts are not canonical JSON")
+        return facts
+
+    def said(self, facts: Any) -> Said:
+        """What these facts come to; None are such as could not be read."""
+        grade = self._grade
+        if grade is None or facts is None:
+            return Said(self.name, facts, grade is not None)
+        exact = facts.grade == grade and facts.attribution == "exact"
+        bare = facts.token is facts.input is facts.file is facts.candidates is facts.late is UNSET
+        return Said(self.name, facts, True, exact, exact and bare)
+
+    def check_words(self, facts: Any) -> Any:
+        """The facts, if their strings are well spelled but for `COMPARED`. FormatError."""
+        if self.check is not None and not self.check(facts):
+            self.check_all(facts)
+        return facts
 
     def check_all(self, facts: Any) -> None:
         """The spelling of the facts' strings, slowly; what passes will pass quickly. FormatError."""
@@ -296,39 +162,119 @@ class Reading:
         self._learn(facts)
 
 
-_readings: Final = [Reading(kind) for kind in KINDS.values()]
-READINGS: Final[dict[type[Line], Reading]] = {reading.line: reading for reading in _readings}
-"""By the class of what `read` returned."""
-
-_decode: Final[Callable[[bytes], Line]] = msgspec.json.Decoder(Union[tuple(READINGS)]).decode  # noqa: UP007 - computed
 _encode: Final[Callable[[object], bytes]] = msgspec.json.Encoder(order="sorted").encode
+_decode: Final[Callable[[bytes], Loose]] = msgspec.json.Decoder(Loose).decode
+READINGS: Final = {kind.name: Reading(kind) for kind in KINDS.values()}
 
 
-def read(data: bytes) -> Line:
-    """Schema and canonical spelling, as `ledger.entry.decode`, but for the patterns of strings: those of the facts are
-    for `Reading.check`, those of the envelope for the caller. FormatError."""
+def read(data: bytes) -> tuple[Loose, Reading, Any]:
+    """An entry, what there is to know about its kind, and its facts. Schema and canonical spelling are checked as by
+    `ledger.entry.decode`, but for the patterns of strings: those of the facts are for `Reading.check_words`, those of
+    the envelope for the caller. FormatError."""
     try:
-        line = _decode(data)
-        if _encode(line) == data and len(data) <= MAX_BYTES:
-            return line
+        loose = _decode(data)
+        if _encode(loose) != data or len(data) > MAX_BYTES:
+            raise FormatError("an entry is not canonical JSON, or too long")
+        reading = READINGS.get(loose.kind)
+        if reading is None:
+            raise FormatError(f"not an entry: unknown kind {loose.kind[:64]!r}")
+        return loose, reading, reading.read(bytes(loose.facts))
     except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError) as error:
         raise FormatError(f"not an entry: {error}") from None
-    raise FormatError("an entry is not canonical JSON, or too long")
 
 
-class Ordinals:
-    """The numbers in ``r12`` or ``f3``, checked; FormatError."""
+class Lines(NamedTuple):
+    """Entries, column by column. Strings are as in the entry, empty where a field is absent; sealed digests as they
+    stand between the brackets."""
 
-    __slots__ = ("_known", "_match")
+    acts: Sequence[str] = ()
+    ats: Sequence[str] = ()
+    chains: Sequence[str] = ()
+    cprevs: Sequence[str] = ()
+    said: Sequence[Said] = ()
+    ns: Sequence[int] = ()
+    prevs: Sequence[str] = ()
+    sealed: Sequence[str] = ()
+    seqs: Sequence[int] = ()
+    sources: Sequence[str] = ()
 
-    def __init__(self, letter: str) -> None:
-        self._known: dict[str, int] = {}
-        self._match = re.compile(letter + "[1-9][0-9]{0,4}").fullmatch
+    def line(self, place: int) -> Line:
+        """One of them."""
+        sealed = (len(self.sealed[place]) + 1) // UNIT
+        kind, act, at, chain = self.said[place].kind, self.acts[place], self.ats[place], self.chains[place]
+        return Line(kind, act, at, chain, self.ns[place], sealed, self.sources[place])
 
-    def __call__(self, name: str) -> int:
-        number = self._known.get(name)
-        if number is None:
-            if self._match(name) is None:
-                raise FormatError("not the name of a file or recipient")
-            number = self._known[name] = int(name[1:])
-        return number
+
+# The canonical spelling of an entry, field by field. A dot stands for any character: each group is checked by whoever
+# gets it, and with that the line is what a writer would have made. Facts end at the brace before their kind.
+_ENTRY: Final = re.compile(
+    r'^\{(?:"act":"(.{36})",|)"at":"(.{27})","chain":"(.{36})",'
+    rf'(?:"clock":"(?:{"|".join(get_args(event.Clock))})",()|)(?:"cprev":"(.{{64}})",|)'
+    r'"facts":(\{[^}]*\}(?:,"kind":|[^}]*\},"kind":)"[^"]*)","n":(0|[1-9][0-9]{0,14}),'
+    r'(?(4)"occurred":"(.{20})[0-9]{6}Z",|)"prev":"(.{64})","sealed":\[([^]]*)\],'
+    rf'"seq":(0|[1-9][0-9]{{0,14}}),"source":"({"|".join(get_args(event.Source))})","v":1\}}$',
+    re.MULTILINE | re.DOTALL,
+).findall
+
+_said: Final[dict[str, Said]] = {}
+
+
+def _learn(text: str) -> Said:
+    facts, _, kind = text.rpartition(',"kind":"')
+    if len(_said) >= KNOWN:
+        _said.clear()
+    reading = READINGS[kind]
+    said = _said[text] = reading.said(reading.check_words(reading.read(facts.encode())))
+    return said
+
+
+_numbers: Final = msgspec.json.Decoder(list[int]).decode
+
+
+def read_all(data: Sequence[bytes], times: Times) -> Lines | None:
+    """Many entries; None unless all are as `read` wants them and their facts, digests and instants claimed are spelled
+    well. What stands in ``at``, ``prev``, ``chain``, ``cprev`` and ``act`` is for the caller."""
+    # A line each, and a match each: so no match has taken what belongs to two entries, and none has left out a word.
+    if b"\n" in b"".join(data) or max(map(len, data)) > MAX_BYTES:
+        return None
+    try:
+        found = _ENTRY(b"\n".join(data).decode())
+        if len(found) != len(data):
+            return None
+        acts, ats, chains, _, cprevs, texts, ns, seconds, prevs, sealed, seqs, sources = zip(*found, strict=True)
+        if not times.know(seconds) or not are_sealed(sealed):
+            return None
+        known = _said.get
+        said = [known(text) or _learn(text) for text in texts]
+    except (FormatError, KeyError, msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    counts, places = _numbers(f"[{','.join(ns)}]"), _numbers(f"[{','.join(seqs)}]")
+    return Lines(acts, ats, chains, cprevs, said, counts, prevs, sealed, places, sources)
+
+
+UNIT: Final = 46
+"""Characters of a digest, its quotes and a comma."""
+
+_SHAPE: Final = bytes.maketrans(BASE64URL, b"a" * 64)
+
+
+def are_sealed(lists: Sequence[str]) -> bool:
+    """Whether these are what stands between the brackets of ``sealed``: digests, ascending, no two alike."""
+    for length, same in groupby(sorted(lists, key=len), len):
+        digests, rest = divmod(length + 1, UNIT)
+        if not length:
+            continue
+        if rest or digests > event.MAX_ITEMS:
+            return False
+        joined = f"{','.join(same)},".encode()
+        units = len(joined) // UNIT
+        if joined.translate(_SHAPE) != b'"%b",' % (b"a" * 43) * units or joined[43::UNIT].translate(None, LAST):
+            return False
+        for start in range(1, length - UNIT, UNIT):
+            # Most pairs differ in their first character.
+            firsts, seconds = joined[start :: length + 1], joined[start + UNIT :: length + 1]
+            for place in compress(count(), map(ge, firsts, seconds)):
+                at = place * (length + 1) + start
+                if joined[at : at + 43] >= joined[at + UNIT : at + UNIT + 43]:
+                    return False
+    return True

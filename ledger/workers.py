@@ -1,7 +1,7 @@
 """Jobs over a resource that each process opens for itself, in this process or in several.
 
 A job is a function and its arguments; it is called with the process's resource, a function to tell how many entries it
-has done, and the arguments. In several processes all of these are pickled.
+has done, and the arguments. In other processes all of these are pickled.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Pool(Protocol):
 
 
 def pool(open_resource: Callable[[], Any], resource: Any, processes: int) -> Pool:
-    """Workers over ``resource``, or over what ``open_resource`` gives each of several processes."""
-    return _Alone(resource) if processes == 1 else _Several(open_resource, processes)
+    """This process over ``resource``, and others over what ``open_resource`` gives each: ``processes`` in all."""
+    return _Alone(resource) if processes == 1 else _Several(open_resource, resource, processes)
 
 
 class _Alone:
@@ -61,18 +61,21 @@ class _Alone:
         return [function(self._resource, count, *arguments) for function, arguments in jobs]
 
 
-_mine: Any = None  # in a worker: its reader, and how it counts
+_mine: Any = None  # in another process: its resource, and how it counts
 
 
 def _begin(open_resource: Callable[[], Any], counter: Any) -> None:
     global _mine
     gc.disable()
+    _mine = open_resource(), _adder(counter)
 
+
+def _adder(counter: Any) -> Callable[[int], None]:
     def count(entries: int) -> None:
         with counter.get_lock():
             counter.value += entries
 
-    _mine = open_resource(), count
+    return count
 
 
 def _work(job: Job[_T]) -> _T:
@@ -80,20 +83,19 @@ def _work(job: Job[_T]) -> _T:
     return function(*_mine, *arguments)
 
 
-class _Several:
-    """Processes of their own, which share nothing with this one: it may have threads, and they must not be forked."""
+class _Several(_Alone):
+    """This process and others, which share nothing with it: it may have threads, and they must not be forked."""
 
-    def __init__(self, open_resource: Callable[[], Any], processes: int) -> None:
+    def __init__(self, open_resource: Callable[[], Any], resource: Any, processes: int) -> None:
+        super().__init__(resource)
         methods = multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         self._counter = context.Value("q", 0)
-        self._ahead = 2 * processes
-        self._executor = ProcessPoolExecutor(processes, context, _begin, (open_resource, self._counter))
-
-    def __enter__(self) -> _Several:
-        return self
+        self._others = processes - 1
+        self._executor = ProcessPoolExecutor(self._others, context, _begin, (open_resource, self._counter))
 
     def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
         self._executor.shutdown(cancel_futures=True)
         if isinstance(exc[1], BrokenExecutor):
             raise Unavailable("a process of the audit died; nothing is known of the log") from None
@@ -102,13 +104,23 @@ class _Several:
         waiting: dict[Future[_T], int] = {}
         results: dict[int, _T] = {}
         queue = enumerate(jobs)
+        add = _adder(self._counter)
+
+        def count(entries: int) -> None:
+            add(entries)
+            tell(self._counter.value)
+
         while True:
-            # A job holds its arguments: only so many are made ahead as keep every process busy.
-            for number, job in islice(queue, self._ahead - len(waiting)):
+            # A job holds its arguments, so none is made before there is somebody to do it.
+            own = next(queue, None)
+            for number, job in islice(queue, self._others - len(waiting)):
                 waiting[self._executor.submit(_work, job)] = number
-            if not waiting:
+            if own is not None:
+                number, (function, arguments) = own
+                results[number] = function(self._resource, count, *arguments)
+            elif not waiting:
                 return [results[number] for number in sorted(results)]
-            done, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            done, _ = wait(waiting, timeout=0 if own is not None else 0.2, return_when=FIRST_COMPLETED)
             for future in done:
                 results[waiting.pop(future)] = future.result()
             tell(self._counter.value)

@@ -19,7 +19,10 @@ from ledger.store.append import Head, Row, chain_of
 from ledger.store.engine import explain
 
 CHUNK = 4096
-"""Rows handed over at a time when a whole ledger is read."""
+"""Rows asked for at a time when a whole ledger is read: of a server. SQLite has no round trip to save."""
+
+FEW = 256
+"""The same of SQLite: so many are still in the processor's cache when they are looked at."""
 
 _CHAIN = list(t.chains.c)
 
@@ -186,23 +189,32 @@ class Reader:
 
     def rows(self, part: int, parts: int) -> Iterator[Sequence[Row]]:
         """Chunks of (seq, root, chain, n, leaf, entry), ascending, of the entries whose message falls into ``part``."""
-        where = "" if parts == 1 else f" WHERE root % {int(parts)} = {int(part)}"
-        sql = f"SELECT seq, root, chain, n, leaf, entry FROM entries{where} ORDER BY seq"
-        yield from self._stream(sql)
+        yield from self._entries("TRUE" if parts == 1 else f"root % {int(parts)} = {int(part)}")
+
+    def rows_of(self, low: int | None, high: int | None) -> Iterator[Sequence[Row]]:
+        """The same of the messages whose chains are numbered from ``low`` up to and without ``high``, None for no end.
+        Without ``low`` come all entries numbered below zero as well."""
+        where = "TRUE" if high is None else f"root < {int(high)}"
+        if low is None:
+            where += " OR seq < 0"
+        else:
+            # Nothing of theirs stands before the entry that opened chain ``low``.
+            opened = f"SELECT coalesce(min(seq), 0) FROM entries WHERE chain = {int(low)} AND n = 0"
+            where += f" AND root >= {int(low)} AND seq >= ({opened})"
+        yield from self._entries(where)
+
+    def _entries(self, where: str) -> Iterator[Sequence[Row]]:
+        yield from self._stream(f"SELECT seq, root, chain, n, leaf, entry FROM entries WHERE {where} ORDER BY seq")
 
     def _stream(self, sql: str) -> Iterator[Sequence[Row]]:
         # The driver's own cursor: SQLAlchemy's rows would double what reading costs.
         with snapshot(self._engine) as connection:
             driver: Any = connection.connection.driver_connection
-            if self._engine.dialect.name == "sqlite":
-                cursor = driver.cursor()
-                cursor.execute(sql)
-            else:
-                cursor = driver.cursor("postsealaudit", binary=True)
-                cursor.itersize = CHUNK
-                cursor.execute(sql)
+            local = self._engine.dialect.name == "sqlite"
+            cursor = driver.cursor() if local else driver.cursor("postsealaudit", binary=True)
+            cursor.execute(sql)
             try:
-                while chunk := cursor.fetchmany(CHUNK):
+                while chunk := cursor.fetchmany(FEW if local else CHUNK):
                     yield chunk
             finally:
                 cursor.close()

@@ -185,8 +185,8 @@ def test_entries_and_tiles(prey: World, name: str, parts: int) -> None:
     sql(prey, *statements.split(";"))
     found = broken(audited(prey, parts=parts))
     if parts > 1 and "SET root" in statements:
-        # Cut by a column that lies, the log has lost it to a part where its chain is not.
-        assert "chain.gap" in found, found
+        # Cut by a column that lies, the log may have lost it to a part where its chain is not.
+        assert words in found.get(rule, "nothing") or "chain.gap" in found, found
     else:
         assert words in found.get(rule, "nothing"), found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger import note
+from ledger import disclosure, note
 from ledger.checkpoint import Checkpoint
 from ledger.journal import endorsement
 from ledger.note import Signer
@@ -301,6 +301,17 @@ def a_transfer_started_twice(a: Attacker) -> None:
     a.insert(start, start.copy())
 
 
+@caught(transfer="started before")
+def a_transfer_that_runs_for_two_messages(a: Attacker) -> None:
+    """One download passed off as two: what started for one recipient starts and ends for another as well."""
+    start = a.one("download.started")
+    other = a.one("download.started", lambda item: a.message_of(item) != a.message_of(start))
+    for item in a.on(other.chain):
+        if item.facts.get("transfer") == other.facts["transfer"] and item is not other:
+            item.facts["transfer"] = start.facts["transfer"]
+    other.facts["transfer"] = start.facts["transfer"]
+
+
 @caught(transfer="no running transfer")
 def a_start_dropped_before_its_end(a: Attacker) -> None:
     end = a.one("download.completed")
@@ -317,6 +328,14 @@ def a_transfer_ended_twice(a: Attacker) -> None:
 def a_transfer_that_ends_with_another_file(a: Attacker) -> None:
     end = a.one("download.completed", lambda item: a.on(a.message_of(item))[0].facts["files"] > 1)
     end.facts["file"] = "f2"
+
+
+@caught(sealed="fewer digests than recipients and files")
+def a_message_that_names_nobody(a: Attacker) -> None:
+    """Recorded without a disclosure of who got what: whom it names can be made up later, or forgotten."""
+    recorded = a.one("message.recorded", lambda item: item.facts["files"] and item.facts["recipients"] > 1)
+    recorded.boxes = [(subject, texts[:1]) for subject, texts in recorded.boxes[:1]]
+    recorded.data["sealed"] = sorted(disclosure.digest(text) for _, texts in recorded.boxes for text in texts)
 
 
 @caught(file="no such file")
@@ -691,6 +710,18 @@ def test_the_rule_that_was_broken_names_it(prey: World, monkeypatch: pytest.Monk
     findings = inspected(prey)
     assert says(findings, case.inspection) if case.inspection else findings == []
     assert isinstance(state, Checkpoint)
+
+
+@pytest.mark.parametrize("name", ["a_transfer_started_twice", "a_transfer_that_runs_for_two_messages"])
+def test_a_transfer_that_starts_twice_is_found_in_every_division(prey: World, name: str) -> None:
+    attacker = Attacker(prey.path, prey.ring())
+    CASES[name].attack(attacker)
+    _, note = attacker.rewrite()
+    whole = audited(prey, note)
+    assert broken(whole) == {"transfer": "this transfer was started before"}
+    for parts in (2, 3, 7, 100):
+        assert audited(prey, note, parts=parts) == whole
+    assert audited(prey, note, processes=2) == whole
 
 
 @pytest.mark.parametrize("alone", [False, True])

@@ -437,6 +437,30 @@ def a_download_that_changes_its_file(s: Story) -> None:
     s.one("download.completed").facts["file"] = "f3"
 
 
+@lie("transfer")
+def a_transfer_that_runs_on_two_recipients_chains(s: Story) -> None:
+    start = s.one("download.started", s.first.recipients[1])
+    s.one("download.started", s.first.recipients[0]).facts["transfer"] = start.facts["transfer"]
+
+
+@lie("transfer")
+def a_transfer_that_runs_on_two_messages(s: Story) -> None:
+    start = s.one("download.started")
+    s.drafts.append(s.second.event("download.started", 1, file="f1", transfer=start.facts["transfer"]))
+
+
+@lie("sealed")
+def a_message_that_names_nobody(s: Story) -> None:
+    recorded = s.one("message.recorded")
+    recorded.sealed = recorded.sealed[: recorded.facts["recipients"] + recorded.facts["files"] - 1]
+
+
+@lie("sealed")
+def a_long_list_that_ends_too_soon(s: Story) -> None:
+    rest = s.one("message.recorded.continued", s.large.id)
+    rest.sealed = rest.sealed[:45]  # 256 and 45 of 2 recipients and 300 files
+
+
 @lie("continued")
 def parts_out_of_order(s: Story) -> None:
     s.one("message.recorded.continued").facts["part"] = 2

@@ -250,6 +250,24 @@ def test_a_reader_that_gives_more_than_it_was_asked_for() -> None:
     assert rules(audit(lambda: Reader(replace(log, claimed=len(log.rows) - 2)), origin=ORIGIN)) == {"checkpoint", "seq"}
 
 
+def test_what_is_written_meanwhile_is_no_finding() -> None:
+    """Tiles fill up behind the end that the audit began with."""
+    maker = Maker(2)
+    drafts = list(maker.log_of(900))
+    grown = build(drafts, maker.signers[-1])
+    shorter = build(drafts[:500], maker.signers[-1])
+    assert len(grown.tiles) == 3 and len(shorter.tiles) == 1
+
+    class Reader(type(grown.reader()())):  # type: ignore[misc]
+        asked = 0
+
+        def size(self) -> int:
+            self.asked += 1
+            return 500 if self.asked == 1 else len(grown.rows)
+
+    assert audit(lambda: Reader(replace(grown, note=shorter.note)), origin=ORIGIN).ok
+
+
 def test_a_tail_cut_off_leaves_a_checkpoint_too_large() -> None:
     log = built(story())
     assert rules(check(replace(log, rows=log.rows[:-2]))) == {"checkpoint"}
