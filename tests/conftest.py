@@ -6,6 +6,7 @@ A server is started when the first test of a worker asks for it, and serves all 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 
 from tests.databases import Postgres
 from tests.helpers import NO_VECTORS, VECTORS
+
+# What a shell starts in the background ignores it, and so would every program that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
