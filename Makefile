@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup run test check bench soak fix lock clean
+.PHONY: help setup run serve test check bench soak fix lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -20,6 +20,9 @@ setup: $(DEV) ## create .venv and install everything, tools and tests included
 
 run: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## show what Postseal does, on a ledger of its own in ./data
 	@POSTSEAL_DATA_DIR="$(CURDIR)/data" $(VENV)/bin/postseal demo $(ARGS)
+
+serve: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## serve the ledger in ./data over HTTP, on this machine alone
+	@POSTSEAL_DATA_DIR="$(CURDIR)/data" $(VENV)/bin/postseal serve $(ARGS)
 
 test: $(DEV) ## run the tests
 	$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)

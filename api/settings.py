@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 PREFIX = "POSTSEAL_"
@@ -58,6 +59,19 @@ TABLE = (
         "File with the 32-byte master secret that protects all other keys. "
         "Keep a copy apart from the backups of the database.",
     ),
+    Setting(
+        "BIND",
+        "`127.0.0.1:8080`",
+        "Address and port `postseal serve` listens on. Anything but loopback belongs behind a proxy that ends TLS.",
+    ),
+    Setting(
+        "TRUSTED_PROXIES",
+        "none",
+        "IP addresses, with commas, of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    ),
+    Setting("PUBLIC_LOG", "`0`", "`1` opens tiles, entries and proofs to all; checkpoints always are."),
+    Setting("MESSAGE_MB", "`50`", "The largest message that is taken, in megabytes."),
+    Setting("QUEUE", "`20000`", "Requests that may wait for the writer; further ones are answered 503."),
 )
 
 
@@ -69,6 +83,15 @@ class Settings:
     database_url: str = field(repr=False)  # may hold a password
     origin: str
     master_key_file: Path
+    bind: tuple[str, int] = ("127.0.0.1", 8080)
+    trusted_proxies: tuple[str, ...] = ()
+    public_log: bool = False
+    message_mb: int = 50
+    queue: int = 20_000
+
+    @property
+    def message_bytes(self) -> int:
+        return self.message_mb * 1_000_000
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -83,6 +106,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         database_url=_database_url(environ) or f"sqlite:///{data_dir / 'ledger.db'}",
         origin=_origin(environ) or "localhost/postseal",
         master_key_file=_path(environ, "MASTER_KEY_FILE") or data_dir / "keys" / "master.key",
+        bind=_bind(environ),
+        trusted_proxies=_proxies(environ),
+        public_log=_flag(environ, "PUBLIC_LOG"),
+        message_mb=_count(environ, "MESSAGE_MB", 50, 1000),
+        queue=_count(environ, "QUEUE", 20_000, 1_000_000),
     )
 
 
@@ -151,3 +179,40 @@ def _origin(environ: Mapping[str, str]) -> str | None:
             f"at most {_ORIGIN_MAX} characters of a-z 0-9 . - / and, in the path, A-Z _ ~"
         )
     return value
+
+
+def _bind(environ: Mapping[str, str]) -> tuple[str, int]:
+    value = _value(environ, "BIND")
+    if value is None:
+        return "127.0.0.1", 8080
+    host, colon, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"{PREFIX}BIND must be an address and a port, such as 127.0.0.1:8080 or [::1]:8080")
+    return host, int(port)
+
+
+def _proxies(environ: Mapping[str, str]) -> tuple[str, ...]:
+    value = _value(environ, "TRUSTED_PROXIES")
+    if value is None:
+        return ()
+    try:
+        return tuple(str(ip_address(one.strip())) for one in value.split(","))
+    except ValueError:
+        raise SettingsError(f"{PREFIX}TRUSTED_PROXIES must be IP addresses with commas between them") from None
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    value = _value(environ, name)
+    if value not in (None, "0", "1"):
+        raise SettingsError(f"{PREFIX}{name} must be 0 or 1")
+    return value == "1"
+
+
+def _count(environ: Mapping[str, str], name: str, default: int, most: int) -> int:
+    value = _value(environ, name)
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= most:
+        raise SettingsError(f"{PREFIX}{name} must be a number from 1 to {most}")
+    return int(value)

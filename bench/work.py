@@ -9,12 +9,11 @@ beforehand; what is measured begins where a caller turns to the ledger.
 from __future__ import annotations
 
 import random
-import time
 from collections import deque
 from hashlib import sha256
 from typing import Any
 
-from ledger import drafts, envelope, fingerprint
+from ledger import envelope, fingerprint
 from ledger.canonical import Json
 from ledger.chance import Chance
 from ledger.log import Log
@@ -54,17 +53,14 @@ class Work:
 
     def draft(self, events: list[dict[str, Any]]) -> list[Submission]:
         """1,000 entries, drafted."""
-        now = time.time_ns() // 1000
         made = []
         new = []
         for number in range(MESSAGES):
             tokens = self._token(), self._token()
-            act, _ = drafts.recording(
+            act, _ = self._log.prepare(
                 self._prints[number % 64],
                 self._sent,
                 ["to", "bcc"],
-                micros=now,
-                chance=self._chance,
                 source="gateway",
                 tokens={1: tokens[:1], 2: tokens[1:]},
             )

@@ -43,6 +43,8 @@ COMMANDS: Final = {
     "fingerprint": Command("cli.fingerprint", "print the fingerprint of a message"),
     "audit": Command("cli.audit", "check the whole log, and sign that it holds"),
     "trust": Command("cli.trust", "print whom a verifier should believe, for this log"),
+    "serve": Command("cli.serve", "serve the ledger over HTTP"),
+    "apikey": Command("cli.apikey", "make, list and revoke the API keys of the HTTP service"),
     "keys": Command("cli.keys", "list and rotate signing keys, renew epochs, make auditor's keys"),
 }
 

@@ -2,7 +2,8 @@
 
 A file imports only from lower floors:
 
-    8  log  reading  export                    what callers hold
+    8  log  preparing  reading  export         what callers hold
+       search  overview                        what reading is made of
     7  sequencer  transaction  tree            the only writer: order, chains, tree, commit, sign
     6  keys  ring  mark  store  drafts         secrets, the database, what a caller begins with
     5  evidence: absence  vouched  timed  complete  keyhistory  case
@@ -12,7 +13,7 @@ A file imports only from lower floors:
     3  policy  schema
     2  checkpoint  envelope  event  fingerprint  multiproof  tiles
     1  canonical  chain  chance  clock  der  disclosure  durable  headertext  ids  merkle  mime  note
-       rules  spelling  vault  verdict  workers
+       rules  spelling  terms  vault  verdict  workers
     0  errors
 
 The exact order is the layers contract in pyproject.toml, which `make check` keeps.

@@ -63,12 +63,17 @@ class RecipientPart:
 
 @dataclass(slots=True)
 class Recording:
-    """A message and its recipients: one act, one entry per chain."""
+    """A message and its recipients: one act, one entry per chain.
+
+    ``lookups`` is what it is found by: the blind index of each term (`ledger.terms`) of what is sealed on the message's
+    entry, with the subject it is sealed under.
+    """
 
     id: str
     facts: MessageRecorded
     sealed: Sequence[Sealed]
     recipients: Sequence[RecipientPart]
+    lookups: Sequence[tuple[bytes, str]]
     source: Source
     act: str
     occurred: str | UnsetType = UNSET
@@ -102,7 +107,7 @@ class Recording:
                     tokens=part.tokens,
                 )
             )
-        return Plan(writes)
+        return Plan(writes, lookups=self.lookups)
 
 
 def _parts(items: Sequence[str]) -> list[tuple[int, Sequence[str]]]:
@@ -252,7 +257,7 @@ class Block:
             raise InvalidRequest("the message has no files a block could cover")
         covered = view.recipients(message) if self.number is None else [view.chain(self.message, self.number)]
         files = [self.file] if self.file is not None else [f"f{k}" for k in range(1, message.files + 1)]
-        self.pairs = [(c.ordinal, f, _in_time(message, c, f)) for c in covered for f in files]
+        self.pairs = [(c.ordinal, f, in_time(message, c, f)) for c in covered for f in files]
         said = {"block": self.block, "scope": self.scope, "files": tuple(files[:MAX_ITEMS]), "reason": self.reason}
         more = [Continued(part=k, files=tuple(some)) for k, some in _parts(files[MAX_ITEMS:])]
         on_message = BlockApplied(
@@ -266,7 +271,8 @@ class Block:
         return Plan(writes)
 
 
-def _in_time(message: Chain, recipient: Chain, file: str) -> str:
+def in_time(message: Chain, recipient: Chain, file: str) -> str:
+    """Whether a block of this file for this recipient comes before any fetch: ``yes``, ``no`` or ``unknown``."""
     if file in recipient.fetched:
         return "no"
     return "unknown" if file in message.fetched or message.accesses > len(message.fetched) else "yes"

@@ -6,7 +6,7 @@ All of it happens before the lock is taken; time and chance are arguments.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -25,6 +25,7 @@ from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
 from ledger.plan import Sealed
 from ledger.schema import check_facts, parse_facts
+from ledger.terms import Term, terms
 
 SHARED = ":shared"
 """Ends the subject of what names several people: their own erasures each destroy it."""
@@ -32,12 +33,19 @@ SHARED = ":shared"
 KEY_SIZE: Final = 16
 """Bytes of an event key."""
 
+BLIND_SIZE: Final = 16
+"""Bytes of the blind index of a term."""
+
 LONG: Final = 65_536
 """Octets of a header's value, as JSON, past which its hash is sealed in its place: a disclosure could not hold it."""
 
 _SOURCES: Final = frozenset(get_args(event.Source))
 _CLOCKS: Final = frozenset(get_args(event.Clock))
 _HASH: Final = re.compile(r"[0-9a-f]{64}").fullmatch
+
+
+Blinds = Callable[[Sequence[Term]], Sequence[bytes]]
+"""`ledger.keys.KeyRing.blinds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,7 @@ def recording(
     *,
     micros: int,
     chance: Chance,
+    blinds: Blinds,
     source: event.Source,
     content: str = "hash_only",
     occurred: str | None = None,
@@ -138,8 +147,28 @@ def recording(
         ),
     )
     act = uuid7(micros, chance(10))
-    made = Recording(message, facts, sealed[: len(said)], parts, source, act, *_instant(occurred, clock))
+    lookups = lookups_of(said.items(), blinds)
+    made = Recording(message, facts, sealed[: len(said)], parts, lookups, source, act, *_instant(occurred, clock))
     return made, openings
+
+
+def lookups_of(parts: Iterable[tuple[str, Iterable[tuple[str, Json]]]], blinds: Blinds) -> list[tuple[bytes, str]]:
+    """What a message is found by, from what is sealed on its entry under each data key: (subject, its facts).
+
+    What headers say of a recipient of the envelope is looked up as his alone: his erasure takes what is shared along.
+    """
+    found = {subject: terms(facts) for subject, facts in parts}
+    for subject in [subject for subject in found if subject.endswith(SHARED)]:
+        message = subject.removesuffix(SHARED)
+        theirs = {term for other, some in found.items() if other not in (message, subject) for term in some}
+        found[subject] = [term for term in found[subject] if term not in theirs]
+    rows = [(term, subject) for subject, some in found.items() for term in some]
+    return list(zip(blind_terms([term for term, _ in rows], blinds), [subject for _, subject in rows], strict=True))
+
+
+def blind_terms(wanted: Sequence[Term], blinds: Blinds) -> list[bytes]:
+    """What is looked up in place of each term: half of its blind index, which tells any two apart as well."""
+    return [blind[:BLIND_SIZE] for blind in blinds(wanted)]
 
 
 def _message_facts(

@@ -220,6 +220,10 @@ class KeyRing:
         """`ledger.vault.blind` under this log's key."""
         return vault.blind(self._fresh().blind, kind, value)
 
+    def blinds(self, pairs: Sequence[tuple[str, str]]) -> list[bytes]:
+        """The same for each (kind, value), with one look at the file."""
+        return vault.blinds(self._fresh().blind, pairs)
+
     def begin_rotation(self, at: int) -> LogKey:
         """Make the next key that signs, with its endorsement by the current one, which goes on signing.
 

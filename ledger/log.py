@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 from msgspec import UNSET
 
 from ledger import act, checkpoint, drafts, entry, event, export, mark
-from ledger.act import Event, Genesis, Heartbeat, Own
+from ledger.act import Genesis, Heartbeat, Own
 from ledger.canonical import Json
 from ledger.chance import Chance
 from ledger.checkpoint import Checkpoint
@@ -35,9 +35,9 @@ from ledger.keys import KeyRing, MasterKey, ring_path
 from ledger.merkle import EMPTY_ROOT, prove_consistency, prove_inclusion
 from ledger.note import Verifier
 from ledger.plan import Act
-from ledger.reading import Reading
+from ledger.preparing import Preparing
 from ledger.sequencer import Answer, Outcome, Sequencer, Submission
-from ledger.store import Store, create_head, open_store
+from ledger.store import Store, create_head, lookups, open_store
 from ledger.store.append import check_mac
 
 MARK_SECONDS = 0.5
@@ -68,7 +68,7 @@ class RecordedMessage:
     repeated: bool
 
 
-class Log(Reading):
+class Log(Preparing):
     """One ledger, open for writing."""
 
     def __init__(
@@ -95,6 +95,7 @@ class Log(Reading):
         head = self.reader.head()
         self.id, self.origin = head.log, head.origin
         self._check_mark(head.size, head.root)
+        self._complete()
         self._latest: mark.Mark | None = None
         self._marked: mark.Mark | None = None
         self._stop = threading.Event()
@@ -167,6 +168,15 @@ class Log(Reading):
         if not same:
             raise RolledBack(f"the head of the ledger in the database is not that of a tree of {size} entries")
 
+    def _complete(self) -> None:
+        """A log from before there were look-ups gets them now."""
+        if lookups.are_missing(self.reader):
+            appender = self.store.appender()
+            try:
+                lookups.rebuild(self.reader, appender, self.ring, missing=True)
+            finally:
+                appender.close()
+
     def _start(self, continues: event.Predecessor | None) -> None:
         vkey = self.ring.signer().vkey
         opened = event.Opened(
@@ -234,6 +244,16 @@ class Log(Reading):
     def _submit(self, acts: Sequence[Act]) -> Future[list[Answer]]:
         return self.sequencer.submit([Submission(a) for a in acts])
 
+    @property
+    def queued(self) -> int:
+        """Acts waiting or being written."""
+        return self.sequencer.queued
+
+    @property
+    def halted(self) -> LedgerError | None:
+        """Why this process records nothing more, if so."""
+        return self.sequencer.halted
+
     def submit(self, submissions: Sequence[Submission]) -> Future[list[Answer]]:
         """Many acts at once, each answered on its own: an `Outcome` or the error that refused it."""
         return self.sequencer.submit(submissions)
@@ -266,21 +286,9 @@ class Log(Reading):
         first = entry.decode(outcome.recorded[0].data)
         return RecordedMessage(first.chain, tuple(self.recipients(first.chain)), outcome, True)
 
-    def prepare(
-        self, fingerprint: Fingerprint, sent: Envelope, roles: Sequence[str], *, source: Source = "api", **details: Any
-    ) -> tuple[act.Recording, list[Opening]]:
-        """A message made ready for `submit`, and its recipients as they will be recorded."""
-        return drafts.recording(
-            fingerprint, sent, roles, micros=self._now(), chance=self._chance, source=source, **details
-        )
-
     def event(self, message: str, recipient: str | None, kind: str, **details: Any) -> Outcome:
         """Record one tracking event. ``details`` are those of `ledger.drafts.tracking`."""
         return self.write(self.draft(message, recipient, kind, **details))
-
-    def draft(self, message: str, recipient: str | None, kind: str, **details: Any) -> Event:
-        """A tracking event made ready for `submit`."""
-        return drafts.tracking(message, recipient, kind, self._chance, **details)
 
     def block(
         self,
@@ -296,27 +304,26 @@ class Log(Reading):
         digest: bytes | None = None,
     ) -> tuple[act.Block, Outcome]:
         """Block what ``scope`` (``file``, ``recipient``, ``all``) names; the act returned has the pairs it covers."""
-        drafts.check_source(source)
-        drafts.check_block(scope, recipient, file, reason)
-        made = act.Block(
-            message=message,
-            block=self.new_id(),
-            scope=scope,
-            act=self.new_id(),
-            source=source,
-            number=None if recipient is None else drafts.number_of(recipient),
-            file=file,
-            reason=UNSET if reason is None else reason,
-            sealed=drafts.seal("", sealed, self._chance),
+        made = self.prepare_block(
+            message, scope, recipient=recipient, file=file, reason=reason, sealed=sealed, source=source
         )
         return made, self.write(made, key, digest)
 
-    def lift(self, message: str, block: str, *, reason: str | None = None, source: Source = "api") -> Outcome:
-        """Lift a block wherever it is in force."""
-        drafts.check_source(source)
-        drafts.check_lift(block, reason)
-        because = UNSET if reason is None else reason
-        return self.write(act.Lift(message, block, self.new_id(), source, because))
+    def lift(self, message: str, block: str, **details: Any) -> Outcome:
+        """Lift a block wherever it is in force. ``details`` are those of `prepare_lift`."""
+        return self.write(self.prepare_lift(message, block, **details))
+
+    def view(
+        self,
+        message: str | None,
+        what: str,
+        actor: tuple[str, str],
+        *,
+        recipient: str | None = None,
+        source: Source = "api",
+    ) -> Outcome:
+        """Record that somebody looked; the arguments are those of `prepare_view`."""
+        return self.write(self.prepare_view(message, what, actor, recipient=recipient, source=source))
 
     def export(
         self, message: str, *, recipient: str | None = None, kind: str = "history", file: str | None = None
@@ -338,26 +345,16 @@ class Log(Reading):
         choose = export.may_show(message, recipient, self.id)
         return export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
 
-    def request_key(self, scope: str, key: str) -> bytes:
-        """The idempotency key of a request as stored. Under the ring: nobody else can tell which keys stand there, or
-        put one there before its request comes."""
-        return self.ring.blind("request", f"{scope}\n{key}")
-
-    def event_key(self, scope: str, key: str) -> bytes:
-        """The key of one event at its source (16 bytes): ``scope`` names the source, ``key`` is what it calls it."""
-        return self.ring.blind("event", f"{scope}\n{key}")[:16]
-
-    def new_id(self) -> str:
-        """A fresh id."""
-        return uuid7(self._now(), self._chance(10))
-
     # Reading
 
     def receipt(self, outcome: Outcome, index: int = 0) -> Receipt:
         """The receipt of one of the entries an act wrote, proved at the checkpoint it was answered with."""
         recorded = outcome.recorded[index]
         size = self.size_of(outcome.checkpoint)
-        proof = prove_inclusion(recorded.seq, size, self.reader.nodes(size))
+        growth = outcome.growth
+        # What an earlier request wrote is proved from the stored tiles.
+        nodes = growth if growth is not None and growth.start <= recorded.seq else self.reader.nodes(size)
+        proof = prove_inclusion(recorded.seq, size, nodes)
         return Receipt(self.id, recorded.seq, recorded.leaf, recorded.data, outcome.checkpoint, tuple(proof))
 
     @staticmethod
@@ -367,11 +364,13 @@ class Log(Reading):
 
     def checkpoint(self) -> tuple[Checkpoint, bytes]:
         """The newest state, signed. Read from the database: other processes write too."""
+        # Before the head is read: what is acknowledged in between, that head cannot know.
+        latest = self._latest
         head = self.reader.head()
         check_mac(head, partial(self.ring.blind, "head"))
         self._check_root(head.size, head.root)
-        if self._latest is not None:
-            mark.check(self._latest, head.size, self.reader.root)
+        if latest is not None:
+            mark.check(latest, head.size, self.reader.root)
         state = Checkpoint(head.origin, head.size, head.root)
         return state, self.sign(state)
 

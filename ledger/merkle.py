@@ -266,6 +266,12 @@ class Frontier:
             return EMPTY_ROOT
         return _fold([self._nodes[level] for level in sorted(self._nodes, reverse=True)])
 
+    def grow(self, leaves: Sequence[bytes]) -> Growth:
+        """`extend`, with all that proofs of these leaves will need."""
+        start = self._size
+        waiting = {(level, (start >> level) - 1): node for level, node in self._nodes.items()}
+        return Growth(start, waiting, self.extend(leaves))
+
     def to_bytes(self) -> bytes:
         """Size as eight octets, big-endian, then the hashes of the complete subtrees, the largest first."""
         return self._size.to_bytes(8, "big") + b"".join(
@@ -287,3 +293,33 @@ class Frontier:
             start = 8 + HASH_SIZE * position
             frontier._nodes[level] = data[start : start + HASH_SIZE]
         return frontier
+
+
+class Growth:
+    """The step of a tree from ``start`` leaves to a larger size: a `Read` for proofs of the leaves it added, in the
+    tree of that size, from memory alone.
+
+    Such a proof needs no more: a subtree beside its path either came to be in this step, or was complete before and
+    waited in the frontier for its sibling.
+    """
+
+    __slots__ = ("_by_level", "_waiting", "runs", "start")
+
+    def __init__(self, start: int, waiting: dict[Coordinate, bytes], runs: list[Run]) -> None:
+        """Use `Frontier.grow`. ``waiting`` is what the frontier held before, ``runs`` what `Frontier.extend` gave."""
+        self.start: Final = start
+        self.runs: Final = runs
+        self._waiting = waiting
+        self._by_level = {run.level: run for run in runs}
+
+    def __call__(self, coordinates: Sequence[Coordinate]) -> list[bytes]:
+        return [self._node(level, index) for level, index in coordinates]
+
+    def _node(self, level: int, index: int) -> bytes:
+        run = self._by_level.get(level)
+        if run is not None and 0 <= index - run.first < len(run.hashes):
+            return run.hashes[index - run.first]
+        found = self._waiting.get((level, index))
+        if found is None:
+            raise ProofError(f"subtree {level}/{index} is not of the last step of this tree")
+        return found

@@ -81,6 +81,8 @@ class Plan(Struct, gc=False):
     denied: str | None = None
     key: tuple[Chain, bytes] | None = None
     transfers: tuple[str, str, str] | None = None
+    lookups: Sequence[tuple[bytes, str]] = ()
+    """What a message that is recorded here is found by: blind index, and the subject whose erasure deletes it."""
 
 
 class Act(Protocol):

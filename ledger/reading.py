@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ledger import drafts, event, vault
-from ledger.disclosure import parse
+from ledger import drafts, vault
 from ledger.drafts import Opening
 from ledger.errors import UnknownReference
 from ledger.keys import KeyRing, MasterKey, Random, ring_path
+from ledger.overview import Overview, named, overview, recording
+from ledger.search import Found, Wanted, search
 from ledger.state import Chain
+from ledger.store.credentials import MAC, Credentials
 from ledger.store.read import Reader
 
 
@@ -32,6 +35,11 @@ class Reading:
         made.ring = KeyRing.load(ring_path(data_dir, head.log), master, head.log, random)
         return made
 
+    @property
+    def credentials(self) -> Credentials:
+        """The API keys of this log."""
+        return Credentials(self.reader.engine, partial(self.ring.blind, MAC))
+
     def message(self, id: str) -> Chain:
         """A message's own chain; UnknownReference."""
         chain = self.reader.chain(id)
@@ -39,22 +47,53 @@ class Reading:
             raise UnknownReference("no such message in this log")
         return chain
 
-    def disclosures(self, seqs: Sequence[int]) -> dict[int, list[str]]:
-        """What is sealed on these entries, as far as it was not erased: D texts by seq."""
+    def disclosures(self, seqs: Sequence[int], subjects: Sequence[str] | None = None) -> dict[int, list[str]]:
+        """What is sealed on these entries, as far as it was not erased, and under the data keys of ``subjects`` only if
+        any are given: D texts by seq."""
         found: dict[int, list[str]] = {}
-        for seq, subject, epoch, wrapped, box in self.reader.boxes(seqs):
+        for seq, subject, epoch, wrapped, box in self.reader.boxes(seqs, subjects):
             cipher = self.ring.open_data_key(subject, epoch, wrapped)
             found.setdefault(seq, []).extend(vault.open_box(cipher, self.id, seq, box))
         return found
 
     def disclosed(self, message: str) -> dict[str, Any]:
         """Names and values sealed on a message's first entry and its continuations."""
-        chain = self.message(message)
-        first = self.reader.chain_entries(chain, 0, 1 + (chain.recipients + chain.files + 20) // event.MAX_ITEMS)
-        texts = self.disclosures([seq for seq, _ in first])
-        opened = [parse(text) for one in texts.values() for text in one]
-        return {d.name: d.value for d in opened}
+        made = recording(self.reader, self.message(message))
+        return dict(named(self.disclosures([one.seq for one in made])))
 
     def recipients(self, message: str) -> list[Opening]:
         """The recipients of a message that were not erased."""
         return drafts.openings_of(self.disclosed(message))
+
+    def search(
+        self,
+        *,
+        address: str | None = None,
+        domain: str | None = None,
+        subject: str | None = None,
+        file: str | None = None,
+        sha256: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        state: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Found]:
+        """Messages for which every condition holds, newest first; `ledger.search.Wanted` says what each means."""
+        wanted = Wanted(
+            address=address,
+            domain=domain,
+            subject=subject,
+            file=file,
+            sha256=sha256,
+            since=since,
+            until=until,
+            state=state,
+            before=before,
+            limit=limit,
+        )
+        return search(self.reader, self.ring.blinds, self.disclosures, wanted)
+
+    def overview(self, message: str) -> Overview:
+        """A message and each of its recipients, at a glance; UnknownReference."""
+        return overview(self.reader, self.disclosures, message)

@@ -42,7 +42,7 @@ from ledger.errors import (
     Unavailable,
 )
 from ledger.ids import uuid7
-from ledger.merkle import EMPTY_ROOT
+from ledger.merkle import EMPTY_ROOT, Growth
 from ledger.note import Signer
 from ledger.plan import Act
 from ledger.store.append import Appender, Conflict
@@ -67,12 +67,16 @@ class Submission(Struct):
 
 
 class Outcome(Struct):
-    """What an act wrote, in ledger order. ``repeated``: an earlier request wrote it. ``denied``: the block that did."""
+    """What an act wrote, in ledger order. ``repeated``: an earlier request wrote it. ``denied``: the block that did.
+
+    ``growth`` proves what was written just now at ``checkpoint`` without asking the database.
+    """
 
     recorded: Sequence[Recorded]
     checkpoint: bytes = b""
     repeated: bool = False
     denied: str | None = None
+    growth: Growth | None = None
 
 
 Answer = Outcome | LedgerError
@@ -164,6 +168,11 @@ class Sequencer:
     def queued(self) -> int:
         """Acts waiting or being written."""
         return self._queued
+
+    @property
+    def halted(self) -> LedgerError | None:
+        """Why nothing more is taken, if so."""
+        return self._halted
 
     def halt(self, error: LedgerError) -> None:
         """Take nothing more; whoever asks is told why."""
@@ -324,6 +333,7 @@ class Sequencer:
         for answer in answers:
             if isinstance(answer, Outcome):
                 answer.checkpoint = note
+                answer.growth = transaction.growth
         return answers
 
 

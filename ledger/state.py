@@ -27,6 +27,20 @@ FIRSTS: Final = {
 }
 """The kinds whose earliest entry a chain remembers, and the place each has in `Chain.firsts`."""
 
+STATES: Final = {
+    "recorded": None,
+    "relayed": "relay.accepted",
+    "delivered": "delivery.delivered",
+    "opened": "message.opened",
+    "link_opened": "link.opened",
+    "downloaded": "download.completed",
+    "bounced": "delivery.bounced",
+    "blocked": None,
+    "denied": "access.denied",
+}
+"""What may be said of a recipient in a word, and the kind that has been recorded then. A machine's event counts like
+anyone's; ``recorded`` always holds, ``blocked`` while a block is in force."""
+
 NEVER: Final = -1
 _DENIED: Final = FIRSTS["access.denied"]
 _EVENTS: Final = {
@@ -84,6 +98,30 @@ class Chain:
     def type(self) -> str:
         """``log``, ``message`` or ``recipient``."""
         return "log" if self.no == 0 else "recipient" if self.ordinal else "message"
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Each of `STATES` that holds."""
+        held = {"recorded", "blocked"} if self.blocks else {"recorded"}
+        return tuple(
+            name
+            for name, kind in STATES.items()
+            if name in held or (kind is not None and self.firsts[FIRSTS[kind]] != NEVER)
+        )
+
+    @property
+    def state(self) -> str:
+        """The one of `states` that matters most: a block in force, then how far the message came. A bounce counts
+        against what was delivered before it; a denial is told by its block."""
+        held = self.states
+        if "blocked" in held:
+            return "blocked"
+        for name in ("downloaded", "link_opened", "opened"):
+            if name in held:
+                return name
+        if "bounced" in held and self.firsts[FIRSTS["delivery.bounced"]] > self.firsts[FIRSTS["delivery.delivered"]]:
+            return "bounced"
+        return next(name for name in ("delivered", "bounced", "relayed", "recorded") if name in held)
 
     def fold(self, entry: Entry, leaf: str) -> None:
         """Take in the chain's next entry, whose leaf hash is ``leaf`` (hex)."""

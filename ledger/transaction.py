@@ -21,9 +21,10 @@ from ledger.entry import TYPES, Entry
 from ledger.errors import UnknownReference
 from ledger.event import MAX_ITEMS, Continued, Facts, Stepped
 from ledger.ids import format_time
+from ledger.merkle import Growth
 from ledger.plan import Act, Plan, Sealed, View, Write
 from ledger.state import Chain
-from ledger.store.append import Appender, Head, Rows
+from ledger.store.append import Appender, Head, Rows, lookup_row
 from ledger.tree import Tree
 from ledger.vault import NONCE_SIZE, seal_box
 
@@ -78,6 +79,7 @@ class Transaction(View):
         self._at_text = format_time(at)
         self._first = head.size
         self.rows = Rows()
+        self.growth: Growth | None = None
         self.size = head.size
         self.root = head.root
         self.origin = head.origin
@@ -235,6 +237,9 @@ class Transaction(View):
             chain, key = plan.key
             self._seen[chain.no, key] = made[0].seq
             self.rows.seen.append((chain.no, key, made[0].seq))
+        if plan.lookups:
+            no = plan.writes[0].chain.no
+            self.rows.lookups += [lookup_row(blind, no, subject) for blind, subject in plan.lookups]
         if plan.transfers is not None and plan.denied is None:
             self._move(plan.writes[0].chain, *plan.transfers)
         return made
@@ -316,8 +321,8 @@ class Transaction(View):
         """Boxes, tiles, projections; the head as it will be."""
         self._seal()
         tree, rows = self._tree, self.rows
-        runs = tree.frontier.extend(self._leaves)
-        tree.edge, full = tiles.grow(tree.edge, runs)
+        self.growth = tree.frontier.grow(self._leaves)
+        tree.edge, full = tiles.grow(tree.edge, self.growth.runs)
         rows.tiles = [(tile.level, tile.index, data) for tile, data in full]
         if full:
             rows.edge = [(level, data) for level, data in tree.edge.items() if level > 0]

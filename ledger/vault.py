@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -26,6 +27,8 @@ TAG_SIZE: Final = 16
 WRAPPED_SIZE: Final = NONCE_SIZE + KEY_SIZE + TAG_SIZE
 
 _KIND: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_INNER: Final = bytes(octet ^ 0x36 for octet in range(256))
+_OUTER: Final = bytes(octet ^ 0x5C for octet in range(256))
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -81,6 +84,25 @@ def blind(key: bytes, kind: str, value: str) -> bytes:
     if _SURROGATE.search(value):
         raise FormatError("blind index: a lone surrogate has no UTF-8")
     return hmac.digest(key, f"postseal-blind/1:{kind}:{value}".encode(), "sha256")
+
+
+def blinds(key: bytes, pairs: Sequence[tuple[str, str]]) -> list[bytes]:
+    """`blind` of each (kind, value). HMAC (RFC 2104) written out, because what it begins with is the same for all: for
+    the twenty values of a message that is less than half the time."""
+    if len(key) != KEY_SIZE or not all(map(_KIND.fullmatch, {kind for kind, _ in pairs})):
+        raise FormatError(f"blind index: the key is not {KEY_SIZE} bytes long, or a kind is not a code")
+    if any(not value.isascii() and _SURROGATE.search(value) for _, value in pairs):
+        raise FormatError("blind index: a lone surrogate has no UTF-8")
+    padded = key.ljust(sha256().block_size, b"\0")
+    inner = sha256(padded.translate(_INNER) + b"postseal-blind/1:")
+    outer = sha256(padded.translate(_OUTER))
+    made = []
+    for kind, value in pairs:
+        one, two = inner.copy(), outer.copy()
+        one.update(f"{kind}:{value}".encode())
+        two.update(one.digest())
+        made.append(two.digest())
+    return made
 
 
 def _key_place(log: str, epoch: int, subject: str) -> bytes:

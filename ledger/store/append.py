@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ledger.errors import RolledBack, StoreUnavailable
 from ledger.state import Chain
+from ledger.store.tables import LOOKUP_PART
 
 Row = tuple[Any, ...]
 
@@ -78,6 +79,7 @@ class Rows:
     chains: list[Chain] = field(default_factory=list)
     tokens: list[Row] = field(default_factory=list)
     transfers: list[Row] = field(default_factory=list)
+    lookups: list[Row] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
 
 
@@ -129,6 +131,9 @@ class Appender(Protocol):
     def clear(self, tables: Sequence[str]) -> None:
         """Empty these tables."""
 
+    def look_up(self, rows: Sequence[Row]) -> None:
+        """Rows of ``lookups``, in any number and order, before `write`. Conflict."""
+
     def write(self, rows: Rows, head: Head, batch: str) -> None:
         """Everything of the batch. Nothing is durable before `commit`. Conflict."""
 
@@ -143,6 +148,11 @@ class Appender(Protocol):
 
     def close(self) -> None:
         """Give the connection back. Never raises."""
+
+
+def lookup_row(blind: bytes, message: int, subject: str) -> Row:
+    """A row of ``lookups``."""
+    return message // LOOKUP_PART, blind, message, subject
 
 
 def chain_of(row: Row) -> Chain:

@@ -26,6 +26,8 @@ _ENTRY: Final = Struct("!hiqiqiqiqi").pack
 _SEALED: Final = Struct("!hiqiqi").pack
 _SEEN: Final = Struct("!hiqi").pack
 _SEQ: Final = Struct("!iq").pack
+_PART: Final = Struct("!hiqi").pack
+_MESSAGE: Final = Struct("!iqi").pack
 _CHAIN: Final = Struct("!hiqiqi").pack
 _STATE: Final = Struct("!ihiqiqiqiqiqiqiqiqiqi").pack
 
@@ -45,12 +47,20 @@ def _seen(rows: Iterable[Sequence[Any]]) -> list[bytes]:
     return [b"%b%b%b" % (_SEEN(3, 8, chain, len(key)), key, _SEQ(8, seq)) for chain, key, seq in rows]
 
 
+def _lookups(rows: Iterable[Sequence[Any]]) -> list[bytes]:
+    return [
+        b"%b%b%b%b" % (_PART(4, 8, part, len(blind)), blind, _MESSAGE(8, message, len(subject)), subject.encode())
+        for part, blind, message, subject in rows  # a subject is ASCII: an id, or the hex of a blind index
+    ]
+
+
 GROWING: Final[Mapping[str, Callable[[Iterable[Sequence[Any]]], list[bytes]]]] = {
     "entries": _entries,
+    "lookups": _lookups,
     "sealed": _sealed,
     "seen": _seen,
 }
-"""The tables that get a row with every entry."""
+"""The tables that get rows with every entry, or every message."""
 
 
 def stream(rows: Iterable[bytes]) -> bytes:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import UNSET, UnsetType
 from sqlalchemy import Connection, func, select
 
@@ -21,25 +21,16 @@ from ledger.act import WHOLE
 from ledger.errors import LedgerError
 from ledger.ids import format_time
 from ledger.merkle import Frontier
-from ledger.store import shape
+from ledger.store import credentials, lookups, shape
 from ledger.store import tables as t
 from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, Head, Row, row_of
+from ledger.store.lookups import Comparison, Keys
 from ledger.store.projections import Folded, fold
 from ledger.store.read import Reader
 from ledger.tiles import grow
 
 LIMIT: Final = 100
 """Findings after which an inspection stops."""
-
-
-class Keys(Protocol):
-    """A key ring."""
-
-    def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
-        """The cipher of a stored key. SecretError."""
-
-    def blind(self, kind: str, value: str) -> bytes:
-        """A MAC under the ring's blind-index key."""
 
 
 @dataclass(slots=True)
@@ -91,7 +82,14 @@ def inspect(
         _counts(connection, head, stored, found)
         indexes = _indexes(connection, head, found)
         _subjects(connection, found)
-    _boxes(reader, keys, head, indexes, erasing, found, progress)
+    compared = None if keys is None else Comparison(keys, head.claim(), stored["chains"])
+    _boxes(reader, keys, head, indexes, erasing, compared, found, progress)
+    for finding in lookups.misplaced(reader) if compared is None else compared.findings(reader):
+        found.say(finding)
+    if keys is not None:
+        mac = partial(keys.blind, credentials.MAC)
+        for finding in credentials.Credentials(reader.engine, mac).findings():
+            found.say(finding)
     return found
 
 
@@ -239,6 +237,7 @@ def _boxes(
     head: Head,
     indexes: Indexes,
     erasing: Collection[int],
+    compared: Comparison | None,
     found: Inspection,
     progress: Callable[[int], None] | None,
 ) -> None:
@@ -251,7 +250,10 @@ def _boxes(
             digests = set(made.sealed)
             erased = root in erasing or 0 in erasing
             for row in sealed(seq):
-                digests -= _open(keys, head.log, row, digests, erased, found)
+                held = _open(keys, head.log, row, digests, erased, found)
+                digests -= held.keys()
+                if compared is not None and held:
+                    compared.take(made, root, row[1], held.values())
             if digests and keys is not None:
                 found.erased += len(digests)
                 if not erased:
@@ -282,20 +284,21 @@ def _sealed(reader: Reader) -> Callable[[int | None], Iterator[Row]]:
     return of
 
 
-def _open(keys: Keys | None, log: str, row: Row, digests: set[str], erased: bool, found: Inspection) -> set[str]:
+def _open(keys: Keys | None, log: str, row: Row, digests: set[str], erased: bool, found: Inspection) -> dict[str, str]:
+    """What a box holds: digests, and what they are of."""
     seq, subject, epoch, wrapped, box = row
     if keys is None or (subject is None and erased):
-        return set()
+        return {}
     if subject is None:
         found.say(f"sealed: the data key of a box of entry {seq} is missing")
-        return set()
+        return {}
     try:
         texts: list[Any] = vault.open_box(keys.open_data_key(subject, epoch, wrapped), log, seq, box)
     except LedgerError as error:
         found.say(f"sealed: a box of entry {seq} cannot be opened: {error}")
-        return set()
-    held = {disclosure.digest(text) for text in texts}
-    if not held <= digests:
+        return {}
+    held = {disclosure.digest(text): text for text in texts}
+    if not held.keys() <= digests:
         found.say(f"sealed: entry {seq} does not commit to what its box holds")
-    found.opened += len(held & digests)
+    found.opened += len(held.keys() & digests)
     return held

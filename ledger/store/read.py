@@ -51,6 +51,11 @@ class Reader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> Engine:
+        """Where it reads: for tables that are no part of the log."""
+        return self._engine
+
     def close(self) -> None:
         """Give back every pooled connection."""
         self._engine.dispose()
@@ -134,11 +139,16 @@ class Reader:
                 yield n - offset, data
             n = low - 1
 
-    def boxes(self, seqs: Sequence[int]) -> list[tuple[int, str, int, bytes, bytes]]:
-        """(seq, subject, epoch, wrapped data key, box) of what is sealed on these entries and not erased."""
+    def boxes(
+        self, seqs: Sequence[int], subjects: Sequence[str] | None = None
+    ) -> list[tuple[int, str, int, bytes, bytes]]:
+        """(seq, subject, epoch, wrapped data key, box) of what is sealed on these entries and not erased; of these
+        ``subjects`` only, if any are given."""
         s, k = t.sealed.c, t.data_keys.c
         query = select(s.seq, k.subject, k.epoch, k.wrapped, s.box).join_from(t.sealed, t.data_keys, s.key == k.no)
         query = query.where(s.seq.in_(bindparam("seqs", expanding=True))).order_by(s.seq, s.key)
+        if subjects is not None:
+            query = query.where(k.subject.in_(subjects))
         found: list[tuple[int, str, int, bytes, bytes]] = []
         with snapshot(self._engine) as connection:
             for start in range(0, len(seqs), 500):
@@ -205,6 +215,16 @@ class Reader:
 
     def _entries(self, where: str) -> Iterator[Sequence[Row]]:
         yield from self._stream(f"SELECT seq, root, chain, n, leaf, entry FROM entries WHERE {where} ORDER BY seq")
+
+    def recordings(self) -> Iterator[Sequence[Row]]:
+        """Chunks of (seq, message's number, entry), ascending, of the entries on messages' own chains."""
+        yield from self._stream("SELECT seq, root, entry FROM entries WHERE chain = root AND root > 0 ORDER BY seq")
+
+    def lookups(self) -> Iterator[Sequence[Row]]:
+        """Chunks of (part, blind index, message's number, subject in bytes): the whole table, in no order."""
+        # In bytes, so that text which is none does not end the reading.
+        octets = "CAST(subject AS BLOB)" if self._engine.dialect.name == "sqlite" else "convert_to(subject, 'UTF8')"
+        yield from self._stream(f"SELECT part, blind, message, {octets} FROM lookups")
 
     def _stream(self, sql: str) -> Iterator[Sequence[Row]]:
         # The driver's own cursor: SQLAlchemy's rows would double what reading costs.

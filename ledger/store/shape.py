@@ -55,4 +55,5 @@ def _is_not(column: Column[Any]) -> ColumnElement[bool]:
     if isinstance(column.type, Boolean):
         return func.typeof(column).is_distinct_from("integer") | column.cast(Text).not_in(["0", "1"])
     wanted = "blob" if isinstance(column.type, LargeBinary) else "text" if isinstance(column.type, Text) else "integer"
-    return func.typeof(column).is_distinct_from(wanted)
+    said = func.typeof(column)
+    return said.not_in([wanted, "null"]) if column.nullable else said.is_distinct_from(wanted)

@@ -2,7 +2,8 @@
 
 `entries`, `sealed`, `data_keys` and `requests` are what cannot be derived. `tiles` and `edge` are the tree, `chains`,
 `tokens` and `transfers` what the entries add up to (`ledger.state`), `seen` which events were recorded: all of them can
-be recomputed from the entries but `seen`, whose keys are hashes of what their sources call them.
+be recomputed from the entries but `seen`, whose keys are hashes of what their sources call them. `lookups` can be
+recomputed from the entries and what is sealed on them. `api_keys` is no part of the log.
 
 Alembic's migrations make the tables; a test holds the two together.
 """
@@ -148,5 +149,35 @@ transfers: Final = Table(
     Column("chain", _Big, nullable=False),
     Column("file", Text, nullable=False),
     Column("ended", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+lookups: Final = Table(
+    "lookups",
+    metadata,
+    # What a message is found by: docs/format.md, "Lookups". One row says nothing to whoever has no key ring.
+    # Blind indexes are random, and random keys all over a large index cost a page each. By part they are random among
+    # the rows of the newest messages alone, and a search asks one part after another (ledger.store.find).
+    Column("part", _Big, primary_key=True),  # message // LOOKUP_PART
+    Column("blind", LargeBinary, primary_key=True),  # of a term (ledger.drafts.blind_terms)
+    Column("message", _Big, primary_key=True),  # chains.no of the message
+    Column("subject", Text, primary_key=True),  # data_keys.subject: whose erasure deletes the row
+    sqlite_with_rowid=False,
+)
+LOOKUP_PART: Final = 8192
+"""Numbers of chains that share a part of `lookups`."""
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    # Who may ask the service (ledger.store.credentials). No evidence: nothing in the log rests on it.
+    Column("id", Text, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of the whole key
+    Column("role", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created", _Big, nullable=False),  # microseconds since 1970, as the next two
+    Column("last_used", _Big, nullable=True),
+    Column("revoked", _Big, nullable=True),
+    Column("mac", LargeBinary, nullable=False),  # of all of this but last_used, under the ring
     sqlite_with_rowid=False,
 )

@@ -22,14 +22,14 @@ from typing import Any
 
 import orjson
 
-from ledger import checkpoint, disclosure, vault
+from ledger import checkpoint, disclosure, drafts, vault
 from ledger.checkpoint import Checkpoint
 from ledger.errors import LedgerError
 from ledger.ids import parse_time, uuid7
 from ledger.keys import KeyRing
 from ledger.merkle import Frontier
 from ledger.note import Signer
-from ledger.store.append import CHAIN_COLUMNS, Head, row_of
+from ledger.store.append import CHAIN_COLUMNS, Head, lookup_row, row_of
 from ledger.store.projections import Folded, fold
 from ledger.tiles import grow
 
@@ -203,6 +203,7 @@ class Attacker:
                 c.execute(f"DELETE FROM {table}")
             c.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows)
             self._write_boxes(c)
+            self._write_lookups(c, rows)
             known = {id(item): row for item, row in zip(self.items, rows, strict=True)}
             requests = [
                 (key, digest, " ".join(str(known[id(item)][0]) for item in items if id(item) in known))
@@ -274,6 +275,21 @@ class Attacker:
                 box = box or vault.seal_box(self._cipher(no), self.log, item.seq, texts, os.urandom(12))
                 boxes.append((item.seq, no, box))
         c.executemany("INSERT INTO sealed VALUES (?, ?, ?)", boxes)
+
+    def _write_lookups(self, c: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+        """What messages are found by, from what is sealed on them now; without the ring nobody can."""
+        if self._alone:
+            return
+        c.execute("DELETE FROM lookups")
+        parts: dict[int, dict[str, list[tuple[str, Any]]]] = {}
+        for item, row in zip(self.items, rows, strict=True):
+            if item.kind.startswith("message.recorded"):
+                for subject, texts in item.boxes:
+                    facts = [(fact.name, fact.value) for fact in map(disclosure.parse, texts)]
+                    parts.setdefault(row[2], {}).setdefault(subject, []).extend(facts)
+        for no, said in parts.items():
+            made = drafts.lookups_of(said.items(), self._ring.blinds)
+            c.executemany("INSERT INTO lookups VALUES (?, ?, ?, ?)", [lookup_row(blind, no, s) for blind, s in made])
 
     def add_key(self, subject: str) -> None:
         """A data key for a subject that had none."""

@@ -23,12 +23,14 @@ UNSEEN: Final = {
     "requests.key": "a hash of what only the caller knows: his repeat is recorded once more",
     "requests.digest": "a hash of what only the caller knows: his repeat is refused as another request",
     "seen.key": "a hash of what only the source knows: its repeat is recorded once more",
+    "api_keys.last_used": "told to people, and nothing hangs on it",
 }
 """Columns whose edit nothing can find, and why. docs/threat-model.md says the same."""
 
 UNSEEN_ROWS: Final = {
     "requests": "an idempotency key forgotten: its repeat is recorded once more",
     "seen": "an event key forgotten: its repeat is recorded once more",
+    "api_keys": "an API key forgotten: it opens nothing any more",
 }
 """Tables whose rows can be deleted unseen."""
 
@@ -75,6 +77,15 @@ INSPECTED: Final = {
     ),
     "chains": "chains: ... is missing",
     "chains.no": "chains: ... is missing",
+    **dict.fromkeys(
+        ("lookups", "lookups.part", "lookups.blind", "lookups.subject"),
+        "lookups: 1 messages are not found by what they sealed",
+    ),
+    "lookups.message": "lookups: 1 rows are of no message",
+    **dict.fromkeys(
+        (f"api_keys.{name}" for name in ("id", "hash", "role", "label", "created", "revoked", "mac")),
+        "api_keys: 1 rows were not made by Postseal, or were changed since",
+    ),
 }
 """What the inspection finds where it is not simply ``table: column``: words in order, ``...`` between them."""
 
@@ -90,6 +101,8 @@ INSERTED: Final = {
     "chains": "chains: ... has no entries",
     "tokens": "tokens: ... not what the entries say",
     "transfers": "transfers: ... not what the entries say",
+    "lookups": "lookups: 1 rows are of no message",
+    "api_keys": "api_keys: 1 rows were not made by Postseal",
 }
 """The same for a row that is put into a table; one in `entries` the audit finds."""
 
@@ -167,6 +180,8 @@ def other(column: Column[Any], value: Any) -> Any:
         return value[:-1] + bytes([value[-1] ^ 1])
     if isinstance(column.type, Text):
         return value[:-1] + ("0" if value[-1] != "0" else "1") if value else "0"
+    if value is None:
+        return 7
     far = column.primary_key or f"{column.table.name}.{column.name}" in ALONE
     return value + 10_000 if far else value + 1
 

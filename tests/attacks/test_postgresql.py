@@ -88,6 +88,29 @@ INSPECTED = {
     "a data key deleted": ("DELETE FROM data_keys WHERE no = 3", "the data key of a box ... is missing"),
     "the edge edited": ("UPDATE edge SET data = sha256(data) WHERE level = 1", "edge: "),
     "a token moved": ("UPDATE tokens SET chain = 2", "tokens: "),
+    "a message that nothing finds": (
+        "DELETE FROM lookups WHERE message = (SELECT max(message) FROM lookups)",
+        "lookups: 1 messages are not found by what they sealed",
+    ),
+    "a message found by another's words": (
+        "UPDATE lookups SET message = (SELECT max(message) FROM lookups) WHERE message = 1",
+        "lookups: 2 messages are not found by what they sealed",
+    ),
+    "a term of nobody's": (
+        "INSERT INTO lookups SELECT part, sha256(blind), 90000, subject FROM lookups LIMIT 1",
+        "lookups: 1 rows are of no message",
+    ),
+    "an API key promoted": (
+        "UPDATE api_keys SET role = 'admin' WHERE role = 'ingest'",
+        "api_keys: 1 rows were not made by Postseal",
+    ),
+    "an API key of his own": (
+        (
+            "INSERT INTO api_keys SELECT 'abcdefgh27', sha256('key'), 'admin', label, created, NULL, NULL, mac"
+            " FROM api_keys WHERE role = 'admin'"
+        ),
+        "api_keys: 1 rows were not made by Postseal",
+    ),
     "a trigger": (
         (
             "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"

@@ -258,6 +258,8 @@ def build(url: str, directory: Path, messages: int = MESSAGES) -> World:
             _midway(maker)
     _large(maker)
     _export(maker)
+    for role in ("ingest", "admin", "auditor"):
+        log.credentials.create(role, "system", clock.now, os.urandom)
     maker.keep("late")
     maker.beat()
     maker.submit(

@@ -35,7 +35,11 @@ def test_every_command_has_help(postseal: Commands, name: str) -> None:
     assert postseal.ok(name, "--help").out.lower().startswith(f"usage: postseal {name}")
 
 
-@pytest.mark.parametrize("name", [*main.COMMANDS, "keys list", "keys rotate", "keys epoch", "keys auditor", ""])
+GROUPS = [f"keys {name}" for name in ("list", "rotate", "epoch", "auditor")]
+GROUPS += [f"apikey {name}" for name in ("create", "list", "revoke")]
+
+
+@pytest.mark.parametrize("name", [*main.COMMANDS, *GROUPS, ""])
 def test_help_fits_a_terminal_and_is_whole(postseal: Commands, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = postseal.ok(*name.split(), "--help").out.splitlines()

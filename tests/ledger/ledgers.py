@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import event
 
 from ledger import act, envelope, fingerprint
 from ledger.envelope import Envelope
@@ -112,3 +115,20 @@ def bare(
     finally:
         sequencer.close()
         store.close()
+
+
+@contextmanager
+def counting(log: Log) -> Iterator[list[str]]:
+    """The queries this thread puts to a log's database. Its beat asks too, on a thread of its own."""
+    asked: list[str] = []
+    me = threading.get_ident()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "SELECT" in statement and threading.get_ident() == me:
+            asked.append(statement)
+
+    event.listen(log.store.engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(log.store.engine, "before_cursor_execute", note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, get_args
 
@@ -21,7 +22,13 @@ ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 def recording(**details: Any) -> tuple[Recording, list[Opening]]:
-    return drafts.recording(*mail(3, 2), **({"micros": T, "chance": Chance(), "source": "api"} | details))
+    options = {"micros": T, "chance": Chance(), "blinds": blinds, "source": "api"} | details
+    return drafts.recording(*mail(3, 2), **options)
+
+
+def blinds(pairs: Sequence[tuple[str, str]]) -> list[bytes]:
+    """Of none."""
+    return [bytes(32)] * len(pairs)
 
 
 def said(made: Recording) -> dict[str, list[tuple[str, Any]]]:
@@ -56,7 +63,7 @@ def test_a_header_too_long_to_seal_is_sealed_by_its_hash(subject: str) -> None:
     """A message must not go unrecorded because its subject is silly, or its recipients many."""
     for value, name in ((subject[:-1], "subject"), (subject, "subject.sha256")):
         taken, sent, roles = mail(1, 0, value)
-        made, _ = drafts.recording(taken, sent, roles, micros=T, chance=Chance(), source="api")
+        made, _ = drafts.recording(taken, sent, roles, micros=T, chance=Chance(), blinds=blinds, source="api")
         assert taken.header("Subject") == value
         names = dict(said(made)[made.id])
         assert {fact for fact in names if fact.startswith("subject")} == {name}
@@ -73,6 +80,54 @@ def test_each_recipients_part() -> None:
         assert [(d.name, d.value) for d in opened] == [("address", opening.address), ("role", opening.role)]
         assert group.subject == opening.chain
     assert [o.role for o in openings] == ["to", "to", "bcc"]
+
+
+def found_by(*message: Any, **details: Any) -> tuple[Recording, dict[str, set[str]]]:
+    """A recording, and what it is found by, by subject."""
+    told: list[tuple[str, str]] = []
+
+    def blinds(pairs: Sequence[tuple[str, str]]) -> list[bytes]:
+        first = len(told)
+        told.extend(pairs)
+        return [k.to_bytes(drafts.BLIND_SIZE, "big") + b"the other half" for k in range(first, len(told))]
+
+    options: dict[str, Any] = {"micros": T, "chance": Chance(), "blinds": blinds, "source": "api"}
+    made, _ = drafts.recording(*message, **options, **details)
+    found: dict[str, set[str]] = {}
+    for blind, subject in made.lookups:
+        found.setdefault(subject, set()).add(" ".join(told[int.from_bytes(blind, "big")]))
+    assert sum(map(len, found.values())) == len(made.lookups)
+    return made, found
+
+
+def test_what_a_message_is_found_by_belongs_to_whom_it_is_of() -> None:
+    message = mail(3, 2)
+    made, found = found_by(*message, actor=("person:1", "jo@example.org"))
+    # An actor is not what a message is about.
+    assert set(found) == {made.id, *(part.id for part in made.recipients)}
+    for k, part in enumerate(made.recipients, 1):
+        assert found[part.id] == {f"address r{k}@example.com", "domain example.com"}
+    own = found[made.id]
+    assert {"address sender@example.org", "domain example.org", "subject the plan", "subject plan"} <= own
+    assert {"file f1.pdf", "file f2.pdf", "file pdf", "file .pdf"} <= own
+    hashes = {f"sha256 {one.sha256}" for one in (message[0].raw, *message[0].files)}
+    assert {one for one in own if one.startswith("sha256 ")} == hashes
+
+
+def test_who_is_in_the_headers_alone_is_looked_up_with_all_who_are() -> None:
+    """And a recipient of the envelope as himself only, or one of the others would keep him from being forgotten."""
+    octets = b"From: a@us.example\r\nTo: R1@one.example, x@two.example\r\nCc: y@one.example, a@us.example\r\n\r\nhello"
+    sent = envelope.given("a@us.example", ["r1@One.example", "r2@three.example"])
+    made, found = found_by(fingerprint.take(octets), sent, ["to", "bcc"])
+    assert found[made.id + ":shared"] == {
+        "address x@two.example",
+        "domain two.example",
+        "address y@one.example",
+        # The sender's own is not a recipient's: it stays although his is there.
+        "address a@us.example",
+        "domain us.example",
+    }
+    assert found[made.recipients[0].id] == {"address r1@one.example", "domain one.example"}
 
 
 def test_no_two_salts_or_ids_are_alike() -> None:
@@ -133,7 +188,7 @@ def test_a_message_nobody_can_parse_is_recorded_with_the_reason() -> None:
     print_ = fingerprint.take(octets)
     assert print_.reason is not None
     sent = envelope.given("", ["a@example.com"])
-    made, _ = drafts.recording(print_, sent, ["envelope"], micros=T, chance=Chance(), source="gateway")
+    made, _ = drafts.recording(print_, sent, ["envelope"], micros=T, chance=Chance(), blinds=blinds, source="gateway")
     names = dict(said(made)[made.id])
     assert names["unparsed"] == print_.reason and names["mail_from"] == ""
 

@@ -92,6 +92,7 @@ def test_golden_ring_opens(tmp_path: Path) -> None:
     assert [key.state for key in keys.keys] == ["retired", "current", "next"]
     assert keys.signer().vkey == note.Signer(ORIGIN, bytes([11]) * 32).vkey
     assert keys.blind("address", "büro@example.org") == (GOLDEN / "blind").read_bytes()
+    assert keys.blinds([("address", "büro@example.org")] * 2) == [(GOLDEN / "blind").read_bytes()] * 2
     cipher = keys.open_data_key(f"{SUBJECT}:shared", 3, (GOLDEN / "data-key").read_bytes())
     box = (GOLDEN / "box").read_bytes()
     assert (

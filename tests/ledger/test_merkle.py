@@ -17,7 +17,7 @@ from merkletools import MerkleTools
 
 from ledger import merkle
 from ledger.errors import FormatError, ProofError
-from ledger.merkle import Frontier
+from ledger.merkle import Frontier, Growth
 from tests.helpers import vector_files
 
 MOST = 70
@@ -325,6 +325,42 @@ def test_frontier_bytes() -> None:
     with pytest.raises(ProofError):
         full.append(LEAVES[0])
     assert full.to_bytes() == before
+
+
+def grown(start: int, size: int) -> Growth:
+    frontier = Frontier()
+    frontier.extend(LEAVES[:start])
+    return frontier.grow(LEAVES[start:size])
+
+
+def test_every_step_proves_its_leaves_from_memory() -> None:
+    for size in range(1, MOST + 1):
+        for start in range(size):
+            growth = grown(start, size)
+            for index in range(start, size):
+                assert merkle.prove_inclusion(index, size, growth) == path(index, LEAVES[:size])
+
+
+def test_a_step_proves_no_other_leaf() -> None:
+    """Nor in a tree of another size: what it does not hold it does not make up."""
+    for start, size in ((8, 20), (13, 40), (31, 70)):
+        growth = grown(start, size)
+        for index in range(start):
+            try:
+                made = merkle.prove_inclusion(index, size, growth)
+            except ProofError:
+                continue
+            # The sibling of the last leaf before the step may be the first in it.
+            assert made == path(index, LEAVES[:size])
+        with pytest.raises(ProofError, match="not of the last step"):
+            merkle.prove_inclusion(0, size, growth)
+        with pytest.raises(ProofError, match="not of the last step"):
+            merkle.prove_inclusion(size, size + 1, grown(start, size - 1))
+
+
+def test_a_step_without_leaves_proves_nothing() -> None:
+    with pytest.raises(ProofError):
+        merkle.prove_inclusion(5, 20, grown(20, 20))
 
 
 @settings(deadline=None, max_examples=300)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
-from ledger import checkpoint, entry
+from ledger import checkpoint, entry, merkle, note
 from ledger.act import Event
 from ledger.checkpoint import Checkpoint
 from ledger.errors import InFlight, InvalidRequest, KeyReused, Unavailable, UnknownReference
@@ -147,6 +147,50 @@ def test_the_checkpoint_of_an_answer_is_signed_and_holds_its_entries(place: Plac
     walked = walk(place.url)
     assert made.outcome.recorded[-1].seq < state.size
     assert walked.root(state.size) == state.root
+
+
+def asked_by_others(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, but not for this thread."""
+    here = threading.get_ident()
+
+    def ask(*arguments: Any) -> Any:
+        assert threading.get_ident() != here, "the database was asked"
+        return function(*arguments)
+
+    return ask
+
+
+def test_a_receipt_of_what_was_just_written_asks_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = place.log
+    for count in (1, 2, 3, 300, 700):
+        message = record(log).message
+        answers = outcomes(submit(log, *(log.draft(message, "r1", "message.opened") for _ in range(count))))
+        with monkeypatch.context() as patch:
+            # The pulse goes on reading, for the mark.
+            patch.setattr(type(log.reader), "tiles", asked_by_others(type(log.reader).tiles))
+            receipts = [log.receipt(answer) for answer in answers]
+        for receipt in receipts:
+            state = checkpoint.parse(note.parse(receipt.checkpoint)[0])
+            leaf = merkle.leaf_hash(receipt.entry)
+            merkle.check_inclusion(leaf, receipt.seq, state.size, receipt.proof, state.root)
+            assert list(receipt.proof) == merkle.prove_inclusion(receipt.seq, state.size, log.reader.nodes(state.size))
+
+
+def test_a_receipt_of_what_was_written_before_is_proved_too(place: Place) -> None:
+    """Repeated alone, nothing grows; repeated beside something new, what grew does not hold it."""
+    log = place.log
+    message = record(log).message
+    opened = log.draft(message, "r1", "message.opened", key=log.event_key("sequencer", log.new_id()))
+    (first,) = outcomes(submit(log, opened))
+    outcomes(submit(log, *[beat(log.instance)] * 5))
+    for acts in ([opened], [beat(log.instance), opened]):
+        again = outcomes(submit(log, *acts))[-1]
+        assert again.repeated and again.recorded == first.recorded
+        receipt = log.receipt(again)
+        state = checkpoint.parse(note.parse(receipt.checkpoint)[0])
+        assert state.size > first.recorded[0].seq + 5
+        leaf = merkle.leaf_hash(receipt.entry)
+        merkle.check_inclusion(leaf, receipt.seq, state.size, receipt.proof, state.root)
 
 
 def test_a_batch_that_writes_nothing_leaves_nothing(place: Place) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from msgspec import UNSET
 
 from ledger import entry, event, schema
 from ledger.policy import Block
-from ledger.state import FIRSTS, NEVER, Chain
+from ledger.state import FIRSTS, NEVER, STATES, Chain
 from ledger.store.append import CHAIN_COLUMNS, chain_of, row_of
 
 ID = "01890a5d-ac96-774b-bcce-b302099a80{:02x}"
@@ -138,3 +139,50 @@ def test_what_is_written_down_is_canonical() -> None:
     said = chain.extra()
     assert said == json.dumps(json.loads(said), sort_keys=True, separators=(",", ":"))
     there_and_back(chain)
+
+
+def told(*kinds: str) -> Chain:
+    """A recipient's chain to which these happened; ``blocked`` and ``lifted`` are of one block of all."""
+    story = Story(Chain(2, ID.format(2), 1, 1, files=1))
+    more: dict[str, dict[str, Any]] = {
+        "recipient.added": {"message": ID.format(1), "recipient": "r1"},
+        "block.applied": {"block": ID.format(8), "files": ["f1"], "scope": "all"},
+        "block.lifted": {"block": ID.format(8)},
+        "access.denied": {"asked": "download.started", "block": ID.format(8), "file": "f1"},
+        **{kind: {"file": "f1", "transfer": ID.format(3)} for kind in ("download.started", "download.completed")},
+    }
+    for kind in ("recipient.added", *kinds):
+        story.add(kind, **more.get(kind, {}))
+    return story.chain
+
+
+SENT, GOT, BACK = "relay.accepted", "delivery.delivered", "delivery.bounced"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "state", "states"),
+    [
+        ([], "recorded", []),
+        (["relay.deferred", "delivery.relayed", "recipient.refused"], "recorded", []),
+        ([SENT], "relayed", ["relayed"]),
+        ([SENT, GOT], "delivered", ["relayed", "delivered"]),
+        ([GOT, "message.opened"], "opened", ["delivered", "opened"]),
+        (["link.opened", "message.opened"], "link_opened", ["opened", "link_opened"]),
+        (["link.opened", "download.started"], "link_opened", ["link_opened"]),
+        (["download.started", "download.completed"], "downloaded", ["downloaded"]),
+        ([SENT, BACK], "bounced", ["relayed", "bounced"]),
+        ([SENT, GOT, BACK], "bounced", ["relayed", "delivered", "bounced"]),
+        ([BACK, GOT], "delivered", ["delivered", "bounced"]),
+        ([BACK], "bounced", ["bounced"]),
+        # Who opened it has it, whatever came back.
+        (["message.opened", BACK], "opened", ["opened", "bounced"]),
+        (["download.started", "download.completed", "block.applied"], "blocked", ["downloaded", "blocked"]),
+        (["block.applied", "access.denied"], "blocked", ["blocked", "denied"]),
+        (["block.applied", "access.denied", "block.lifted"], "recorded", ["denied"]),
+    ],
+)
+def test_what_became_of_a_recipient_in_a_word(kinds: list[str], state: str, states: list[str]) -> None:
+    chain = told(*kinds)
+    assert chain.state == state
+    assert chain.states == ("recorded", *states)
+    assert set(chain.states) <= set(STATES)

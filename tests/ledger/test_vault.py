@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import FormatError, SecretError
-from ledger.vault import blind, open_box, seal_box, unwrap, wrap
+from ledger.vault import blind, blinds, open_box, seal_box, unwrap, wrap
 from tests.helpers import HOUSE
 
 GOLDEN = HOUSE / "tests" / "golden" / "keys"
@@ -152,3 +152,19 @@ def everything_about(error: BaseException) -> str:
         words += repr(seen) + repr(vars(seen)) + "".join(traceback.format_exception(seen))
         seen = seen.__cause__ or seen.__context__  # type: ignore[assignment]
     return words
+
+
+PAIRS = st.lists(st.tuples(st.sampled_from(["address", "subject", "x"]), st.text(max_size=90)), max_size=5)
+
+
+@given(st.binary(min_size=32, max_size=32), PAIRS)
+def test_many_blind_indexes_are_those_of_each(key: bytes, pairs: list[tuple[str, str]]) -> None:
+    assert blinds(key, pairs) == [blind(key, *pair) for pair in pairs]
+
+
+@pytest.mark.parametrize("pair", [("Address", "a"), ("", "a"), ("a", "\ud800")])
+def test_one_that_has_no_blind_index_spoils_them_all(pair: tuple[str, str]) -> None:
+    with pytest.raises(FormatError, match="blind index"):
+        blinds(BLIND, [("address", "a@b.example"), pair])
+    with pytest.raises(FormatError):
+        blinds(BLIND[1:], [])

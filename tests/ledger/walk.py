@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ledger import disclosure, entry, event, schema, spelling, vault
+from ledger import disclosure, entry, event, schema, spelling, terms, vault
 from ledger.entry import Entry
 from ledger.keys import KeyRing
 from ledger.merkle import Frontier
@@ -76,7 +76,7 @@ def walk(url: str, ring: KeyRing | None = None) -> Walked:
     _projections(walked, chains)
     _acts(walked.entries)
     if ring is not None:
-        _sealed(walked, ring)
+        _lookups(walked, ring, _sealed(walked, ring))
     return walked
 
 
@@ -204,13 +204,33 @@ def _act(entries: Sequence[Entry]) -> None:
         assert first.kind == "block.lifted"
 
 
-def _sealed(walked: Walked, ring: KeyRing) -> None:
+def _sealed(walked: Walked, ring: KeyRing) -> dict[int, list[tuple[str, str]]]:
+    """Of each entry (subject, D)."""
     log = walked.entries[0].chain
     keys = {no: (subject, epoch, wrapped) for no, subject, epoch, wrapped in walked.tables["data_keys"]}
-    digests: dict[int, list[str]] = {}
+    opened: dict[int, list[tuple[str, str]]] = {}
     for seq, key, box in walked.tables["sealed"]:
         cipher = ring.open_data_key(*keys[key])
-        digests.setdefault(seq, []).extend(disclosure.digest(d) for d in vault.open_box(cipher, log, seq, box))
+        opened.setdefault(seq, []).extend((keys[key][0], d) for d in vault.open_box(cipher, log, seq, box))
     for made in walked.entries:
-        assert made.sealed == sorted(digests.pop(made.seq, []))
-    assert not digests
+        assert made.sealed == sorted(disclosure.digest(d) for _, d in opened.get(made.seq, []))
+    assert max(opened, default=0) < walked.size
+    return opened
+
+
+def _lookups(walked: Walked, ring: KeyRing, opened: Mapping[int, Sequence[tuple[str, str]]]) -> None:
+    """Each message is found by what is sealed on its own first entries, and by nothing else."""
+    found: dict[tuple[str, int], set[tuple[str, str, str]]] = {}
+    for made, row in zip(walked.entries, walked.tables["entries"], strict=True):
+        if made.kind in ("message.recorded", "message.recorded.continued"):
+            for subject, d in opened.get(made.seq, []):
+                fact = disclosure.parse(d)
+                made_of = {(*term, subject) for term in terms.terms([(fact.name, fact.value)])}
+                found.setdefault((made.chain, row[2]), set()).update(made_of)
+    expected = set()
+    for (message, no), some in found.items():
+        theirs = {(kind, value) for kind, value, subject in some if not subject.startswith(message)}
+        for kind, value, subject in some:
+            if subject != f"{message}:shared" or (kind, value) not in theirs:
+                expected.add((no // 8192, ring.blind(kind, value)[:16], no, subject))
+    assert set(walked.tables["lookups"]) == expected

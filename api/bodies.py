@@ -1,0 +1,118 @@
+"""Reading what a client sends, never more than the limit, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from api.errors import Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+
+JSON_LIMIT: Final = 1 << 20
+DEPTH: Final = 32
+
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]").search
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}").fullmatch
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """The whole body; one that is too long is refused before it is read if its length says so, else on the way."""
+    declared = request.headers.get("content-length")
+    if declared is not None and (not declared.isascii() or not declared.isdigit() or int(declared) > limit):
+        raise Problem("too-large", f"the body is longer than {limit:,} bytes")
+    parts = []
+    size = 0
+    async for chunk in stream(request):
+        size += len(chunk)
+        if size > limit:
+            raise Problem("too-large", f"the body is longer than {limit:,} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def stream(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. One that was compressed on the way would be hashed as it came, and is refused."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem("unsupported-media-type", "send the body as it is, without a Content-Encoding")
+    return request.stream()
+
+
+def media_type(request: Request) -> str:
+    """The body's type without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_json(request: Request, limit: int = JSON_LIMIT) -> bytes:
+    """A JSON body, not parsed yet."""
+    if media_type(request) != "application/json":
+        raise Problem("unsupported-media-type", "send application/json")
+    return await read(request, limit)
+
+
+def parse(model: type[Model], octets: bytes) -> Model:
+    """A JSON body as the schema has it."""
+    try:
+        return model.model_validate(loads(octets))
+    except ValidationError as error:
+        raise Problem("invalid", explain(error.errors(include_url=False, include_input=False))) from None
+
+
+def loads(octets: bytes) -> Any:
+    """JSON that everybody reads alike: UTF-8, no member twice, no number nobody can hold, not nested without end."""
+    try:
+        said = json.loads(octets.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
+        _check(said, DEPTH)
+        if _SURROGATE(octets):
+            json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        raise Problem("bad-request", "the body is not UTF-8") from None
+    except UnicodeEncodeError:
+        raise Problem("bad-request", "the body holds half a character (a lone surrogate)") from None
+    except json.JSONDecodeError as error:
+        raise Problem("bad-request", f"the body is not JSON: {error.msg.lower()} at character {error.pos}") from None
+    except RecursionError:
+        raise Problem("bad-request", f"the body is nested deeper than {DEPTH}") from None
+    except ValueError:
+        # An integer of more digits than Python converts.
+        raise Problem("bad-request", "the body holds a number that is too long") from None
+    return said
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    said = dict(pairs)
+    if len(said) != len(pairs):
+        raise Problem("bad-request", "the body says a member of an object twice")
+    return said
+
+
+def _refuse(word: str) -> NoReturn:
+    raise Problem("bad-request", f"{word} is not JSON")
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise Problem("bad-request", "the body holds a number that is too large")
+    return value
+
+
+def _check(value: Any, room: int) -> None:
+    if room < 0:
+        raise Problem("bad-request", f"the body is nested deeper than {DEPTH}")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(item, (dict, list)):
+            _check(item, room - 1)
+
+
+def explain(errors: Sequence[Any]) -> str:
+    """The first thing that is wrong, without the value: it may be an address, and so may what stands for a name."""
+    first = errors[0]
+    place = ".".join(said if _NAME(said) else "..." for said in map(str, first["loc"])) or "the body"
+    return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"

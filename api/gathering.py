@@ -1,0 +1,98 @@
+"""From many requests on the event loop to few batches for the writer, and the answers back.
+
+A future for each request would wake the loop once for each; here all that arrive while a batch is being written go to
+the sequencer together, and the loop is woken once when they are answered. Nobody waits for company: with nothing under
+way a request is submitted at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import Future
+from typing import Final
+
+from ledger.errors import InFlight, LedgerError, Unavailable
+from ledger.log import Log
+from ledger.sequencer import Answer, Outcome, Submission
+
+BATCH: Final = 1024
+"""Requests handed over together."""
+
+UNDER_WAY: Final = 2
+"""Batches with the sequencer at a time: one being written, one that is ready when it is done."""
+
+
+class Gathering:
+    """One per event loop. ``waiting`` bounds how many requests may be under way."""
+
+    def __init__(self, log: Log, loop: asyncio.AbstractEventLoop, waiting: int) -> None:
+        self._log = log
+        self._loop = loop
+        self._room = waiting
+        self._keys: set[bytes] = set()
+        self._ready: deque[tuple[Submission, asyncio.Future[Outcome]]] = deque()
+        self._under_way = 0
+        self._scheduled = False
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a batch."""
+        return len(self._ready)
+
+    async def write(self, submission: Submission) -> Outcome:
+        """One act, durable when this returns. Raises what refused it; Unavailable, with nothing queued, when full."""
+        if self._room <= 0:
+            raise Unavailable("the ledger is busy; nothing was queued")
+        key = submission.key
+        if key is not None:
+            if key in self._keys:
+                raise InFlight("a request with this idempotency key is still being answered")
+            self._keys.add(key)
+        answered: asyncio.Future[Outcome] = self._loop.create_future()
+        self._ready.append((submission, answered))
+        self._room -= 1
+        if not self._scheduled and self._under_way < UNDER_WAY:
+            # At the end of this turn of the loop: who else is ready by then comes along.
+            self._scheduled = True
+            self._loop.call_soon(self._send)
+        try:
+            # Shielded: a client that goes away does not take back what the ledger may be writing.
+            return await asyncio.shield(answered)
+        finally:
+            if answered.done():
+                answered.cancelled() or answered.exception()
+
+    def _send(self) -> None:
+        self._scheduled = False
+        while self._ready and self._under_way < UNDER_WAY:
+            batch = [self._ready.popleft() for _ in range(min(BATCH, len(self._ready)))]
+            try:
+                future = self._log.submit([submission for submission, _ in batch])
+            except LedgerError as error:
+                self._settle(batch, [error] * len(batch))
+                continue
+            self._under_way += 1
+            future.add_done_callback(lambda done, batch=batch: self._done(done, batch))  # type: ignore[misc]
+
+    def _done(self, future: Future[list[Answer]], batch: list[tuple[Submission, asyncio.Future[Outcome]]]) -> None:
+        # On the writer's thread. A loop that is closed has nobody left to tell.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._answer, future.result(), batch)
+
+    def _answer(self, answers: list[Answer], batch: list[tuple[Submission, asyncio.Future[Outcome]]]) -> None:
+        self._under_way -= 1
+        self._settle(batch, answers)
+        self._send()
+
+    def _settle(self, batch: list[tuple[Submission, asyncio.Future[Outcome]]], answers: list[Answer]) -> None:
+        self._room += len(batch)
+        for (submission, answered), answer in zip(batch, answers, strict=True):
+            if submission.key is not None:
+                self._keys.discard(submission.key)
+            if answered.done():
+                continue
+            if isinstance(answer, LedgerError):
+                answered.set_exception(answer)
+            else:
+                answered.set_result(answer)

@@ -1,0 +1,67 @@
+"""Blocks: after sending, before a file leaves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Path, Request, Response
+
+from api import answers, bodies, drafting, idempotency, pairs, schemas
+from api.openapi import APPENDING, appends, body_of, needs, problems
+from api.service import serving
+from ledger import entry
+from ledger.sequencer import Submission
+
+router = APIRouter(tags=["blocks"])
+
+
+@router.post(
+    "/v1/messages/{message}/blocks",
+    status_code=201,
+    response_model=schemas.Blocked,
+    openapi_extra=needs("block") | appends(body_of(schemas.NewBlock)),
+    responses=problems(*APPENDING, "not-found"),
+)
+async def block(request: Request, message: Annotated[schemas.Id, Path()]) -> Response:
+    """Block a file for everybody, all files for one recipient, or everything. Counts from the entry's instant on."""
+    service = serving(request)
+    caller = await service.caller(request, "block")
+    body = await bodies.read_json(request)
+    said = bodies.parse(schemas.NewBlock, body)
+    key, digest = idempotency.of(service, caller, request, body)
+    recipient = said.recipient
+    if recipient is not None and "@" in recipient:
+        recipient = await anyio.to_thread.run_sync(drafting.recipient_of, service, message, recipient)
+    made = service.log.prepare_block(
+        message, said.scope, recipient=recipient, file=said.file, reason=said.reason, sealed=[("actor", caller.name)]
+    )
+    outcome = await service.gathering.write(Submission(made, key, digest))
+    if outcome.repeated:
+        covered = await anyio.to_thread.run_sync(pairs.then, service.log.reader, outcome)
+    else:
+        covered = made.pairs
+    first: Any = entry.decode(outcome.recorded[0].data)
+    told = [{"recipient": f"r{number}", "file": file, "in_time": when} for number, file, when in covered]
+    return answers.created({"block": first.facts.block, "pairs": told, "receipt": await service.receipt(outcome)})
+
+
+@router.post(
+    "/v1/messages/{message}/blocks/{block}/lift",
+    status_code=201,
+    response_model=schemas.Lifted,
+    openapi_extra=needs("block") | appends(body_of(schemas.NewLift)),
+    responses=problems(*APPENDING, "not-found"),
+)
+async def lift(
+    request: Request, message: Annotated[schemas.Id, Path()], block: Annotated[schemas.Id, Path()]
+) -> Response:
+    """Lift a block. What happened while it stood stays on record."""
+    service = serving(request)
+    caller = await service.caller(request, "block")
+    body = await bodies.read_json(request)
+    said = bodies.parse(schemas.NewLift, body)
+    key, digest = idempotency.of(service, caller, request, body)
+    made = service.log.prepare_lift(message, block, reason=said.reason, sealed=[("actor", caller.name)])
+    outcome = await service.gathering.write(Submission(made, key, digest))
+    return answers.created({"receipt": await service.receipt(outcome)})

@@ -1,0 +1,92 @@
+"""`postseal apikey`: who may ask the HTTP service, and who may no longer."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from cli import paper
+from cli.exits import OK, Stop
+from cli.opening import open_reading
+from cli.plain import moment
+from cli.writing import AcceptClock, open_log
+from ledger.ids import format_time
+from ledger.store import credentials
+from ledger.store.credentials import ROLES, Credential
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=False, help="API keys: who may ask the service."
+)
+
+
+@app.command(short_help="Make a key, and print it this once.")
+def create(
+    role: Annotated[str, typer.Option(metavar="ROLE", help=f"{', '.join(ROLES[:-1])} or {ROLES[-1]}.")],
+    label: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="The system that will use it, never a person; else the role.")
+    ] = None,
+    accept_clock: AcceptClock = False,
+) -> int:
+    """Make an API key, and print it alone on standard output. It is kept nowhere: only its hash is."""
+    credentials.check_new(role, label or role)
+    with open_log(accept_clock) as log:
+        key, made = log.credentials.create(role, label or role, time.time_ns() // 1000, os.urandom)
+        sys.stdout.write(f"{key}\n")
+    sys.stderr.write(f"postseal: API key {made.id}, role {made.role}, label {made.label}; it is not shown again\n")
+    return OK
+
+
+@app.command("list", short_help="List the keys, revoked ones too.")
+def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> int:
+    """List the API keys, the oldest first: what each may do, when it was last used, whether it was revoked."""
+    with open_reading() as reading:
+        found = reading.credentials.list()
+    if json_:
+        for one in found:
+            sys.stdout.write(json.dumps(_as_json(one)) + "\n")
+        return OK
+    if not found:
+        raise Stop(OK, "there is no API key yet; `postseal apikey create` makes one")
+    fixed = ("id", "created (UTC)", "last used (UTC)")
+    table = paper.table("id", "role", "label", "created (UTC)", "last used (UTC)", "state", fixed=fixed)
+    for one in found:
+        cells = [paper.text(text) for text in (one.id, one.role, one.label)]
+        table.add_row(*cells, _when(one.created), _when(one.last_used), paper.text(*_state(one)))
+    paper.console().print(table)
+    return OK
+
+
+@app.command(short_help="Let a key open nothing from now on.")
+def revoke(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id; see `postseal apikey list`.")],
+    accept_clock: AcceptClock = False,
+) -> int:
+    """Let an API key open nothing from now on. A service that is running knows it a second later."""
+    credentials.check_id(id)
+    with open_log(accept_clock) as log:
+        log.credentials.revoke(id, time.time_ns() // 1000)
+    sys.stderr.write(f"postseal: API key {id} is revoked\n")
+    return OK
+
+
+def _as_json(one: Credential) -> dict[str, Any]:
+    said: dict[str, Any] = {"id": one.id, "role": one.role, "label": one.label, "created": format_time(one.created)}
+    for name, at in (("last_used", one.last_used), ("revoked", one.revoked)):
+        if at is not None:
+            said[name] = format_time(at)
+    return said | {"genuine": one.genuine}
+
+
+def _state(one: Credential) -> tuple[str, str]:
+    if not one.genuine:
+        return "not made by Postseal, opens nothing", "red"
+    return ("in use", "green") if one.revoked is None else (f"revoked {_when(one.revoked)}", "dim")
+
+
+def _when(at: int | None) -> str:
+    return "" if at is None else moment(format_time(at)).replace("T", " ")

@@ -1,0 +1,121 @@
+"""Acts made ready: from what a caller means to what `Log.submit` takes. Nothing is written, and no lock is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from ledger import act, drafts
+from ledger.act import Event
+from ledger.canonical import Json
+from ledger.chance import Chance
+from ledger.drafts import Opening
+from ledger.envelope import Envelope
+from ledger.errors import InvalidRequest
+from ledger.event import Source
+from ledger.fingerprint import Fingerprint
+from ledger.ids import uuid7
+from ledger.plan import Act
+from ledger.reading import Reading
+
+
+class Preparing(Reading):
+    """The half of a log that makes acts, with its clock (microseconds since 1970) and its chance."""
+
+    _now: Callable[[], int]
+    _chance: Chance
+
+    def prepare(
+        self, fingerprint: Fingerprint, sent: Envelope, roles: Sequence[str], *, source: Source = "api", **details: Any
+    ) -> tuple[act.Recording, list[Opening]]:
+        """A message made ready for `submit`, and its recipients as they will be recorded."""
+        blinds, now = self.ring.blinds, self._now()
+        return drafts.recording(
+            fingerprint, sent, roles, micros=now, chance=self._chance, blinds=blinds, source=source, **details
+        )
+
+    def draft(self, message: str, recipient: str | None, kind: str, **details: Any) -> Event:
+        """A tracking event made ready for `submit`."""
+        return drafts.tracking(message, recipient, kind, self._chance, **details)
+
+    def prepare_block(
+        self,
+        message: str,
+        scope: str,
+        *,
+        recipient: str | None = None,
+        file: str | None = None,
+        reason: str | None = None,
+        sealed: Sequence[tuple[str, Json]] = (),
+        source: Source = "api",
+    ) -> act.Block:
+        """A block made ready for `submit`."""
+        drafts.check_source(source)
+        drafts.check_block(scope, recipient, file, reason)
+        return act.Block(
+            message=message,
+            block=self.new_id(),
+            scope=scope,
+            act=self.new_id(),
+            source=source,
+            number=None if recipient is None else drafts.number_of(recipient),
+            file=file,
+            reason=UNSET if reason is None else reason,
+            sealed=drafts.seal("", sealed, self._chance),
+        )
+
+    def prepare_lift(
+        self,
+        message: str,
+        block: str,
+        *,
+        reason: str | None = None,
+        sealed: Sequence[tuple[str, Json]] = (),
+        source: Source = "api",
+    ) -> act.Lift:
+        """A lift made ready for `submit`."""
+        drafts.check_source(source)
+        drafts.check_lift(block, reason)
+        because = UNSET if reason is None else reason
+        return act.Lift(message, block, self.new_id(), source, because, drafts.seal("", sealed, self._chance))
+
+    def prepare_view(
+        self,
+        message: str | None,
+        what: str,
+        actor: tuple[str, str],
+        *,
+        recipient: str | None = None,
+        source: Source = "api",
+    ) -> Act:
+        """A look at a message, at one recipient of it or, with neither, at the log, made ready for `submit`: ``what``
+        (a code) was looked at, and by whom. ``actor`` is (subject, name), as `person` gives it."""
+        drafts.check_source(source)
+        facts = drafts.facts_of("content.viewed", {"what": what})
+        sealed = drafts.seal(actor[0], [("actor", actor[1])], self._chance)
+        if message is None:
+            if recipient is not None:
+                raise InvalidRequest("a recipient is one of a message")
+            return act.Own("content.viewed", facts, source, sealed=sealed)
+        number = 0 if recipient is None else drafts.number_of(recipient)
+        return Event(message, number, "content.viewed", facts, source, sealed)
+
+    def person(self, id: str, name: str) -> tuple[str, str]:
+        """An acting person, known as ``id`` (never the name) wherever he acts: under whose data key his name is sealed,
+        and the name."""
+        return f"person:{self.ring.blind('actor', id).hex()}", name
+
+    def request_key(self, scope: str, key: str) -> bytes:
+        """The idempotency key of a request as stored. Under the ring: nobody else can tell which keys stand there, or
+        put one there before its request comes."""
+        return self.ring.blind("request", f"{scope}\n{key}")
+
+    def event_key(self, scope: str, key: str) -> bytes:
+        """The key of one event at its source (16 bytes): ``scope`` names the source, ``key`` is what it calls it."""
+        return self.ring.blind("event", f"{scope}\n{key}")[:16]
+
+    def new_id(self) -> str:
+        """A fresh id."""
+        return uuid7(self._now(), self._chance(10))

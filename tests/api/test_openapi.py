@@ -1,0 +1,280 @@
+"""The OpenAPI document: valid, complete, and true of what the service answers to whatever fits it or does not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.definitions import OPENAPI_31
+
+from api import errors, roles
+from tests.api.serving import Served
+
+pytestmark = pytest.mark.parametrize("any_database", ["sqlite"], indirect=True, scope="module")
+
+OPEN = {
+    "GET /healthz",
+    "GET /metrics",
+    "GET /readyz",
+    "GET /v1/logs",
+    "GET /v1/logs/{log}/checkpoint",
+    "POST /v1/verify",
+}
+"""Operations that need no key."""
+
+UNDOCUMENTED = {"/docs", "/openapi.json", "/page.css"}
+"""Pages, and the document itself."""
+
+
+@pytest.fixture(scope="module")
+def document(served: Served) -> Any:
+    got = served.as_("nobody").get("/openapi.json")
+    assert got.status_code == 200
+    return got.json()
+
+
+def operations(document: Any) -> Iterator[tuple[str, Any]]:
+    for path, methods in document["paths"].items():
+        for method, said in methods.items():
+            yield f"{method.upper()} {path}", said
+
+
+def routes(app: Any) -> Iterator[tuple[str, frozenset[str]]]:
+    """Path and methods of every route, those of included routers too."""
+    for route in app.routes:
+        inner = getattr(route, "original_router", None) or getattr(route, "router", None)
+        if inner is not None:
+            yield from routes(inner)
+        else:
+            yield route.path, frozenset(route.methods or ())
+
+
+def test_it_is_valid(document: Any) -> None:
+    assert document["openapi"].startswith("3.1.")
+    jsonschema_rs.validator_for(OPENAPI_31).validate(document)
+    for name, schema in document["components"]["schemas"].items():
+        jsonschema_rs.meta.validate(schema)
+        assert re.fullmatch(r"[A-Za-z]+", name)
+
+
+def test_every_reference_leads_somewhere(document: Any) -> None:
+    found = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert found <= set(document["components"]["schemas"])
+    # What nobody refers to is a leftover; lines of a bulk request are referred to by their media type.
+    assert set(document["components"]["schemas"]) == found
+
+
+def test_every_route_is_in_it(served: Served, document: Any) -> None:
+    known = {f"{method} {path.replace(':path', '')}" for path, methods in routes(served.app) for method in methods}
+    pages = {f"{method} {path}" for path in UNDOCUMENTED for method in ("GET", "HEAD")}
+    assert known - pages == {name for name, _ in operations(document)}
+    assert {path for path, _ in routes(served.app)} >= UNDOCUMENTED
+
+
+def test_operations_have_names_of_their_own(document: Any) -> None:
+    names = [said["operationId"] for _, said in operations(document)]
+    assert len(names) == len(set(names)) and all(re.fullmatch("[a-z_]+", name) for name in names)
+    assert all(said["description"] for _, said in operations(document))
+
+
+def test_every_operation_says_who_may_use_it(document: Any) -> None:
+    assert document["components"]["securitySchemes"] == {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": document["components"]["securitySchemes"]["key"]["description"],
+        }
+    }
+    for name, said in operations(document):
+        if name in OPEN:
+            assert "security" not in said and "401" not in said["responses"] and "403" not in said["responses"], name
+        else:
+            assert said["security"] == [{"key": []}] and set(said["x-roles"]) <= set(roles.ROLES), name
+            assert {"401", "403"} <= set(said["responses"]), name
+
+
+def test_every_operation_names_its_problems(document: Any) -> None:
+    for name, said in operations(document):
+        assert {"400", "408", "431", "500", "503"} <= set(said["responses"]), name
+        for status, answer in said["responses"].items():
+            if status >= "400":
+                assert list(answer["content"]) == [errors.MEDIA_TYPE], (name, status)
+                words = re.findall(r"`([a-z-]+)`", answer["description"])
+                assert words and all(errors.KINDS[word].status == int(status) for word in words), (name, status)
+        if "requestBody" in said:
+            assert {"413", "415"} <= set(said["responses"]), name
+        if said.get("security") and name.startswith("POST"):
+            assert "Idempotency-Key" in [one["name"] for one in said["parameters"]], name
+            assert {"409", "422"} <= set(said["responses"]), name
+
+
+def test_every_problem_is_one_of_the_table(document: Any) -> None:
+    said = document["components"]["schemas"]["ProblemDocument"]["properties"]["type"]["enum"]
+    assert said == [errors.PREFIX + name for name in errors.KINDS]
+
+
+# The page for people
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.inline: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("href", "src", "action", "srcset", "data"):
+                self.links.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+            if name == "style" or name.startswith("on"):
+                self.inline.append(name)
+
+
+def test_the_page_shows_all_of_it(served: Served, document: Any) -> None:
+    got = served.as_("nobody").get("/docs")
+    assert (got.status_code, got.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    page = Page(got.text)
+    assert {said["operationId"] for _, said in operations(document)} <= set(page.ids)
+    assert {f"schema-{name}" for name in document["components"]["schemas"]} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    for name, _ in operations(document):
+        method, path = name.split(" ")
+        assert f"<b>{method}</b> {path}" in got.text
+    for name in errors.KINDS:
+        assert errors.PREFIX + name in got.text
+
+
+def test_the_page_asks_nobody_else_and_runs_nothing(served: Served) -> None:
+    got = served.as_("nobody").get("/docs")
+    page = Page(got.text)
+    assert not {"script", "iframe", "object", "embed", "img", "style"} & set(page.tags) and not page.inline
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        else:
+            assert link.startswith("/") and served.as_("nobody").get(link).status_code == 200
+    policy = got.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy and "http" not in policy
+    for path in ("/redoc", "/docs/oauth2-redirect"):
+        assert served.as_("nobody").get(path).status_code == 404
+
+
+def test_every_answer_is_hardened(served: Served, document: Any) -> None:
+    for path in ["/docs", "/page.css", "/openapi.json", "/nowhere", *document["paths"]]:
+        for method in ("GET", "POST"):
+            got = served.as_("nobody").request(method, path)
+            assert got.headers["x-content-type-options"] == "nosniff", path
+            assert got.headers["referrer-policy"] == "no-referrer", path
+            assert "server" not in got.headers and "set-cookie" not in got.headers
+            if path not in ("/page.css", "/openapi.json", "/metrics"):
+                assert "cache-control" in got.headers, path
+
+
+@pytest.mark.parametrize("host", ["<script>", "a b", "x:99999999", "", "\xff", "a@b/c?d"])
+def test_a_strange_host_is_not_repeated(served: Served, host: str) -> None:
+    got = served.as_("nobody").get("/docs", headers=[(b"host", host.encode("latin-1"))])
+    assert got.status_code in (200, 400)
+    assert not host.strip() or "<script>" not in got.text
+
+
+# What the service does, held against it
+
+
+@schemathesis.serializer("message/rfc822")
+def _rfc822(_: Any, value: Any) -> bytes:
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else json.dumps(value).encode()
+
+
+@schemathesis.serializer("application/x-ndjson")
+def _ndjson(_: Any, value: Any) -> bytes:
+    line = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return line + b"\n" + line
+
+
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    schemathesis.checks.status_code_conformance,
+    schemathesis.checks.content_type_conformance,
+    schemathesis.checks.response_headers_conformance,
+    schemathesis.checks.response_schema_conformance,
+]
+
+
+def exercise(served: Served, role: str, examples: int) -> dict[int, int]:
+    """Generated requests to every operation, half of them about things that are there; answers by status."""
+    recorded = served.record()
+    block = served.as_("sender").post(
+        f"/v1/messages/{recorded['message']}/blocks", json={"scope": "file", "file": "f1"}
+    )
+    there = {
+        "log": served.log.id,
+        "message": recorded["message"],
+        "block": block.json()["block"],
+        "seq": 3,
+        "path": "0/000.p/2",
+    }
+    schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+    headers = {} if role == "nobody" else {"Authorization": f"Bearer {served.keys[role]}"}
+    statuses: dict[int, int] = {}
+    results: Any = schema.get_all_operations()
+    for operation in (result.ok() for result in results):
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+            @settings(
+                max_examples=examples,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy(mode), real=st.booleans())
+            def ask(case: Any, real: bool) -> None:
+                if real:
+                    case.path_parameters = {
+                        name: there.get(name, old) for name, old in (case.path_parameters or {}).items()
+                    }
+                got = case.call(headers=headers, timeout=30)
+                statuses[got.status_code] = statuses.get(got.status_code, 0) + 1
+                case.validate_response(got, checks=CHECKS)
+
+            try:
+                ask()
+            except Unsatisfiable:
+                assert mode is GenerationMode.NEGATIVE and operation.label in OPEN
+    return statuses
+
+
+EVERYBODY = pytest.mark.parametrize("role", ["nobody", *roles.ROLES])
+
+
+@EVERYBODY
+def test_generated_requests(served: Served, role: str) -> None:
+    statuses = exercise(served, role, 10 if role == "admin" else 4)
+    assert 200 in statuses and 422 in statuses
+    assert (401 in statuses) >= (role == "nobody") and (201 in statuses) >= (role == "admin")
+    served.check_well()
+
+
+@pytest.mark.soak
+@EVERYBODY
+def test_many_generated_requests(served: Served, role: str) -> None:
+    exercise(served, role, 60)
+    served.check_well()
