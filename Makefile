@@ -18,7 +18,7 @@ help: ## list the targets
 
 setup: $(DEV) ## create .venv and install everything, tools and tests included
 
-run: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## show what Postseal does, on a ledger of its own in ./data
+run: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## show what Postseal does, on a ledger of its own in ./data, and serve it
 	@POSTSEAL_DATA_DIR="$(CURDIR)/data" $(VENV)/bin/postseal demo $(ARGS)
 
 serve: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## serve the ledger in ./data over HTTP, on this machine alone

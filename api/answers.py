@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from ledger.log import Receipt
+from ledger.receipt import Receipt
 
 
 def receipt(made: Receipt) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from typing import Final
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.gzip import GZipMiddleware
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api import bodies, openapi
 from api.errors import Problem, problem_of
-from api.routes import blocks, docs, events, health, logs, messages, verify
+from api.lane import Lane
+from api.routes import blocks, docs, events, evidence, health, keys, logs, messages, page, reading, verify
 from api.service import Service
 from api.watching import LOGGER, UNKNOWN, Watched
 from ledger.errors import LedgerError, SecretError, StartRefused
@@ -25,13 +27,18 @@ A compliance and proof-of-delivery ledger for e-mail. Whatever is recorded comes
 log's signed checkpoint, and the proof that leads from one to the other. Errors are problem documents (RFC 9457).
 """
 
+COMPRESSED: Final = 4096
+"""Octets of an answer that is worth compressing, for whoever accepts gzip."""
+
 USE_SECONDS: Final = 5.0
 """How often the last use of credentials is written down."""
 
 
 def create(service: Service) -> Watched:
     """The ASGI application."""
-    return Watched(_routes(service), service.metrics)
+    app = _routes(service)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=5)
+    return Watched(Lane(app), service.metrics)
 
 
 def _routes(service: Service) -> FastAPI:
@@ -60,7 +67,7 @@ def _routes(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    for room in (messages, events, blocks, logs, verify, health, docs):
+    for room in (messages, reading, events, blocks, evidence, verify, logs, keys, health, docs, page):
         app.include_router(room.router)
     app.exception_handlers |= {
         Problem: _problem,

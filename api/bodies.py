@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -14,6 +15,10 @@ from starlette.requests import Request
 from api.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
+
+PIECE: Final = 1 << 18
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 JSON_LIMIT: Final = 1 << 20
 DEPTH: Final = 32
@@ -44,6 +49,28 @@ def stream(request: Request) -> AsyncIterator[bytes]:
     return request.stream()
 
 
+async def unpacked(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes, or what it holds if it is compressed with gzip, in pieces of `PIECE` octets at most."""
+    if request.headers.get("content-encoding", "identity").lower() != "gzip":
+        async for chunk in stream(request):
+            yield chunk
+        return
+    inflate = zlib.decompressobj(wbits=_GZIP)
+    try:
+        async for chunk in request.stream():
+            while chunk:
+                if inflate.eof:
+                    inflate = zlib.decompressobj(wbits=_GZIP)
+                yield inflate.decompress(chunk, PIECE)
+                chunk = inflate.unconsumed_tail or inflate.unused_data
+        while not inflate.eof and (rest := inflate.decompress(b"", PIECE)):
+            yield rest
+    except zlib.error:
+        raise Problem("bad-request", "the body is not gzip, as its Content-Encoding says") from None
+    if not inflate.eof:
+        raise Problem("bad-request", "the body ends before its gzip does")
+
+
 def media_type(request: Request) -> str:
     """The body's type without its parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -67,7 +94,7 @@ def parse(model: type[Model], octets: bytes) -> Model:
 def loads(octets: bytes) -> Any:
     """JSON that everybody reads alike: UTF-8, no member twice, no number nobody can hold, not nested without end."""
     try:
-        said = json.loads(octets.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
+        said = _DECODER.decode(octets.decode("utf-8"))
         _check(said, DEPTH)
         if _SURROGATE(octets):
             json.dumps(said, ensure_ascii=False).encode()
@@ -116,3 +143,6 @@ def explain(errors: Sequence[Any]) -> str:
     first = errors[0]
     place = ".".join(said if _NAME(said) else "..." for said in map(str, first["loc"])) or "the body"
     return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)

@@ -55,6 +55,7 @@ _ROWS: Final[dict[type[LedgerError], str]] = {
     errors.ProofError: "adverse",
     errors.SignatureError: "adverse",
     errors.InvalidRequest: "invalid",
+    errors.Adverse: "adverse",
     errors.UnknownReference: "not-found",
     errors.Blocked: "blocked",
     errors.KeyReused: "key-reused",

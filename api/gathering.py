@@ -1,8 +1,8 @@
 """From many requests on the event loop to few batches for the writer, and the answers back.
 
-A future for each request would wake the loop once for each; here all that arrive while a batch is being written go to
-the sequencer together, and the loop is woken once when they are answered. Nobody waits for company: with nothing under
-way a request is submitted at once.
+A future for each request would wake the loop once for each; here all that are ready go to the sequencer together, and
+the loop waits for their answers, but not for long. Nobody waits for company: a request that is alone is submitted
+alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from ledger.sequencer import Answer, Outcome, Submission
 
 BATCH: Final = 1024
 """Requests handed over together."""
+
+PATIENCE: Final = 0.05
+"""Seconds the event loop stands still for a batch. Python runs one thread at a time: while the loop goes on, it and the
+writer take turns at every row, which makes both several times slower. Past that the database is slow, and the loop has
+others to answer."""
 
 UNDER_WAY: Final = 2
 """Batches with the sequencer at a time: one being written, one that is ready when it is done."""
@@ -72,8 +77,11 @@ class Gathering:
             except LedgerError as error:
                 self._settle(batch, [error] * len(batch))
                 continue
-            self._under_way += 1
-            future.add_done_callback(lambda done, batch=batch: self._done(done, batch))  # type: ignore[misc]
+            try:
+                self._settle(batch, future.result(PATIENCE))
+            except TimeoutError:
+                self._under_way += 1
+                future.add_done_callback(lambda done, batch=batch: self._done(done, batch))  # type: ignore[misc]
 
     def _done(self, future: Future[list[Answer]], batch: list[tuple[Submission, asyncio.Future[Outcome]]]) -> None:
         # On the writer's thread. A loop that is closed has nobody left to tell.

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_ACTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 class Metrics:
@@ -25,7 +26,30 @@ class Metrics:
             "postseal_request_seconds", "From the first byte of a request to the last of its answer", ["route"],
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
+        self.acts: Final = Histogram(
+            "postseal_batch_acts", "Acts of a batch, written and committed together",
+            buckets=_ACTS, registry=self.registry,
+        )  # fmt: skip
+        self.commits: Final = Histogram(
+            "postseal_batch_seconds", "From taking up a batch until it is durable and signed",
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
         self.registry.register(_Gauges(gauges))
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def batch(self, acts: int, seconds: float) -> None:
+        """Count a batch, on the writer's thread."""
+        self.acts.observe(acts)
+        self.commits.observe(seconds)
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        known = self._known.get((route, status))
+        if known is None:
+            known = self.requests.labels(route, str(status)), self.seconds.labels(route)
+            self._known[route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
 
 class _Gauges:

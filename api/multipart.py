@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -27,6 +27,7 @@ class _Parts:
         self._data: list[bytes] = []
         self.ended = False
         self.found: dict[bytes, list[bytes]] = {}
+        self.file_names: dict[bytes, bytes] = {}
 
     def begin(self) -> None:
         self._field = self._value = self._disposition = b""
@@ -62,6 +63,7 @@ class _Parts:
         if name in self.found:
             raise Problem("invalid", f"send the part {name.decode()} once")
         self._data = self.found[name] = []
+        self.file_names[name] = options.get(b"filename", b"")
 
     def data(self, data: bytes, start: int, end: int) -> None:
         self._data.append(data[start:end])
@@ -74,8 +76,25 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _AS_IT_IS: Final = frozenset({b"7bit", b"8bit", b"binary"})
 
 
+class File(NamedTuple):
+    """What a form sends for a file: ``name`` as the browser spelt it, whatever it is; empty if none was chosen."""
+
+    name: bytes
+    octets: bytes
+
+
 def parse(body: bytes, content_type: str, names: frozenset[bytes]) -> Mapping[bytes, bytes]:
     """The parts of these names, each of which must be there once. Problem for anything else."""
+    return {name: b"".join(data) for name, data in _read(body, content_type, names).found.items()}
+
+
+def parse_file(body: bytes, content_type: str, name: bytes) -> File:
+    """The one part there must be, of this name. Problem for anything else."""
+    parts = _read(body, content_type, frozenset({name}))
+    return File(parts.file_names[name], b"".join(parts.found[name]))
+
+
+def _read(body: bytes, content_type: str, names: frozenset[bytes]) -> _Parts:
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary or len(boundary) > 70:
@@ -102,7 +121,7 @@ def parse(body: bytes, content_type: str, names: frozenset[bytes]) -> Mapping[by
         raise Problem("bad-request", "the multipart body ends before its last boundary")
     if missing := names.difference(parts.found):
         raise Problem("invalid", f"the part {_list(missing)} is missing")
-    return {name: b"".join(data) for name, data in parts.found.items()}
+    return parts
 
 
 def _list(names: frozenset[bytes]) -> str:

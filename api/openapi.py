@@ -43,6 +43,10 @@ def needs(act: str) -> Part:
     return {"security": [{SCHEME: []}], "x-roles": [role for role in ROLES if may(role, act)]}
 
 
+OPTIONAL: Final[Part] = {"security": [{SCHEME: []}, {}]}
+"""For ``openapi_extra``: with a key more is told than without."""
+
+
 def body_of(model: type[BaseModel]) -> Part:
     """The JSON body of a route that reads it itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}

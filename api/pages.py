@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,18 @@ POLICY: Final = "; ".join(
 """Content-Security-Policy of every page."""
 
 
-def page(name: str, **values: Any) -> Response:
+STYLE: Final = (HERE / "static" / "page.css").read_bytes()
+
+
+def page(name: str, status: int = 200, /, **values: Any) -> Response:
     """The template ``name`` with these values, each escaped."""
-    headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
-    return Response(_TEMPLATES.get_template(name).render(values), 200, headers, "text/html; charset=utf-8")
+    headers = {"content-security-policy": POLICY, "cache-control": "no-store", "x-robots-tag": "noindex"}
+    return Response(_TEMPLATES.get_template(name).render(values), status, headers, "text/html; charset=utf-8")
+
+
+def visible(text: str) -> str:
+    """A stranger's words on one line: what cannot be seen, or would turn the direction of what follows, as its code."""
+    return "".join(c if c.isprintable() else f"\N{LEFT CEILING}U+{ord(c):04X}\N{RIGHT CEILING}" for c in text)
 
 
 def paragraphs(text: str) -> list[list[str]]:
@@ -34,4 +43,6 @@ _TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters["paragraphs"] = paragraphs
+_TEMPLATES.filters |= {"paragraphs": paragraphs, "visible": visible}
+# Another style is another address, so that a browser keeps none that is older than its page.
+_TEMPLATES.globals["style"] = hashlib.sha256(STYLE).hexdigest()[:12]

@@ -7,16 +7,22 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import KINDS, PREFIX
-from ledger import event
+from api.roles import Role
+from ledger import event, search
 
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+ID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+Id = Annotated[str, Field(pattern=f"^{ID}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Base64 = Annotated[str, Field(json_schema_extra={"format": "byte"})]
 File = Annotated[str, Field(pattern=r"^f[1-9][0-9]{0,4}$", examples=["f1"])]
 Recipient = Annotated[str, Field(pattern=r"^r[1-9][0-9]{0,4}$", examples=["r1"])]
+Instant = Annotated[str, Field(examples=["2026-11-23T14:03:11.000000Z"])]
+State = Literal[
+    "recorded", "relayed", "delivered", "opened", "link_opened", "downloaded", "bounced", "blocked", "denied"
+]
 Address = Annotated[str, Field(max_length=998, examples=["anna@example.com"])]
 _KINDS: Final = sorted(name for name, kind in event.KINDS.items() if kind.grade is not None)
-Kind = Annotated[str, Field(json_schema_extra={"enum": [*_KINDS]})]
+Kind = Annotated[str, Field(json_schema_extra={"enum": [*_KINDS]}, examples=["message.opened"])]
 Detail = str | int | bool | list[Any] | dict[str, Any]
 
 
@@ -133,6 +139,8 @@ class BulkLine(Said):
 
 
 class NewBlock(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"scope": "file", "file": "f1", "reason": "wrong-file"}]})
+
     scope: Literal["file", "recipient", "all"]
     recipient: Annotated[str, Field(max_length=998)] | None = None
     file: File | None = None
@@ -157,6 +165,161 @@ class Blocked(Said):
 
 class Lifted(Said):
     receipt: Receipt
+
+
+class Lift(Said):
+    seq: int
+    at: Instant
+    reason: str | None = None
+
+
+class BlockState(Said):
+    """A block. ``seq`` and ``at`` are of its entry; ``in_time`` as it was when the block was made."""
+
+    block: Id
+    scope: Literal["file", "recipient", "all"]
+    seq: int
+    at: Instant
+    in_force: bool
+    recipient: Recipient | None = None
+    reason: str | None = None
+    pairs: list[Pair]
+    lifted: Lift | None = None
+
+
+class Blocks(Said):
+    blocks: list[BlockState]
+
+
+class Search(Body):
+    """Every condition that is given must hold. Of ``subject`` and ``file`` every word; ``.pdf`` finds by the ending."""
+
+    address: Annotated[str | None, Field(max_length=998, description="Of a sender or recipient")] = None
+    domain: Annotated[str | None, Field(max_length=255)] = None
+    subject: Annotated[str | None, Field(max_length=1000)] = None
+    file: Annotated[str | None, Field(max_length=1000)] = None
+    sha256: Hash | None = None
+    since: Instant | None = None
+    until: Annotated[Instant | None, Field(description="This instant itself is not included.")] = None
+    state: State | None = None
+    before: Annotated[Id | None, Field(description="`next` of the page before.")] = None
+    limit: Annotated[int, Field(ge=1, le=search.MOST)] = 50
+
+
+class FoundRecipient(Said):
+    id: Recipient
+    address: str | None = Field(default=None, description="Missing once it was erased.")
+    state: State
+
+
+class FoundMessage(Said):
+    message: Id
+    seq: int
+    recorded_at: Instant
+    subject: str | None = None
+    mail_from: str | None = None
+    files: int
+    recipients: int
+    first: list[FoundRecipient] = Field(description=f"The first {search.SHOWN} recipients.")
+
+
+class Messages(Said):
+    messages: list[FoundMessage]
+    next: Id | None = Field(default=None, description="`before` of the next page, if there may be one.")
+
+
+class First(Said):
+    """The entry that recorded something first."""
+
+    seq: int
+    at: Instant
+
+
+class FileState(Said):
+    """A file to a recipient: whether a hand-over has begun, and the blocks in force."""
+
+    id: File
+    fetched: bool
+    blocks: list[Id]
+
+
+class RecipientState(Said):
+    """``state`` is what matters most of ``states``; ``firsts`` the first entry of each kind; ``files`` those that
+    something happened to."""
+
+    id: Recipient
+    address: str | None = None
+    role: str | None = None
+    state: State
+    states: list[State]
+    grade: str
+    firsts: dict[str, First]
+    files: list[FileState]
+
+
+class MessageFile(Said):
+    """Only its number once it was erased. ``where``: behind a link, or inside the mail, where no block reaches."""
+
+    id: File
+    name: str | None = None
+    media_type: str | None = None
+    size: int | None = None
+    sha256: Hash | None = None
+    where: Literal["hosted", "inside"] | None = None
+
+
+class Octets(Said):
+    """A message's octets with CRLF line ends."""
+
+    sha256: Hash
+    size: int
+
+
+class Message(Said):
+    message: Id
+    seq: int
+    recorded_at: Instant
+    content: str
+    envelope: Literal["given", "declared"]
+    mail_from: str | None = None
+    headers: dict[str, str]
+    raw: Octets | None = None
+    files: list[MessageFile]
+    recipients: list[RecipientState]
+    unattributed: dict[str, First] = Field(description="Of events that nobody in particular could be named for.")
+
+
+class NewEvidence(Body):
+    """``history``: what is recorded. ``non_access``: that no access is recorded, to ``file`` or to any hosted file."""
+
+    kind: Literal["history", "non_access"] = "history"
+    recipient: Annotated[str, Field(max_length=998)] | None = None
+    file: File | None = None
+
+
+class NewKey(Body):
+    role: Role = Field(examples=["ingest"])
+    label: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="The system that will use it, never a person; by default the role."
+    )
+
+
+class Key(Said):
+    id: str
+    role: Role
+    label: str
+    created: Instant
+    last_used: Instant | None = None
+    revoked: Instant | None = None
+    genuine: bool = Field(description="False for a row that Postseal did not make: it opens nothing.")
+
+
+class MadeKey(Key):
+    key: str = Field(description="The key itself, told this once.")
+
+
+class Keys(Said):
+    keys: list[Key]
 
 
 class LogState(Said):
@@ -188,10 +351,20 @@ class Check(Said):
     detail: str
 
 
+class Match(Said):
+    """A message that was recorded, and how it fits: ``part`` where it is one of its files. ``seq`` is of its entry."""
+
+    message: Id
+    level: Literal["identical"]
+    part: File | None = None
+    recorded_at: Instant
+    seq: int
+
+
 class Verified(Said):
     verdict: Literal["valid", "invalid", "unknown"]
     checks: list[Check]
-    matches: list[dict[str, Any]]
+    matches: list[Match]
 
 
 class Health(Said):
@@ -199,5 +372,16 @@ class Health(Said):
     reason: str | None = None
 
 
-READ_BY_HAND: Final = (ProblemDocument, HashOnly, NewEvent, BulkEvent, BulkLine, NewBlock, NewLift)
+READ_BY_HAND: Final = (
+    ProblemDocument,
+    HashOnly,
+    NewEvent,
+    BulkEvent,
+    BulkLine,
+    NewBlock,
+    NewLift,
+    NewEvidence,
+    NewKey,
+    Search,
+)
 """What routes read or write themselves, and FastAPI would not find."""

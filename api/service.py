@@ -15,21 +15,29 @@ from starlette.requests import HTTPConnection
 from api import answers
 from api.errors import Problem
 from api.gathering import Gathering
+from api.keeping import Kept
 from api.metrics import Metrics, age
 from api.roles import may
 from api.settings import Settings
+from ledger import entry
 from ledger.checkpoint import Checkpoint
 from ledger.errors import LedgerError
 from ledger.ids import parse_time
 from ledger.log import Log
+from ledger.receipt import is_at_hand
 from ledger.sequencer import Outcome
+from ledger.state import Chain
 from ledger.store.credentials import Credential, Credentials
+from ledger.store.read import Reader
 
 KNOWN_SECONDS: Final = 1.0
 """How long a process takes a credential for what it was: another process's revocation counts from then on."""
 
 FRESH_SECONDS: Final = 0.1
 """How old a checkpoint may be that is handed out."""
+
+TILES: Final = 32 << 20
+"""Octets of tiles and entry bundles kept in memory."""
 
 KNOWN: Final = 10_000
 """Credentials remembered."""
@@ -53,9 +61,12 @@ class Service:
         self.credentials = credentials
         self.settings = settings
         self.metrics = Metrics(self._gauges)
+        log.sequencer.watch = self.metrics.batch
         self._known: dict[str, tuple[float, Credential]] = {}
         self._used: dict[str, int] = {}
+        self.tiles = Kept(TILES)
         self._gathering: Gathering | None = None
+        self._audited = LastAudit()
         self._checkpoint = log.checkpoint()
         self._checkpoint_until = 0.0
 
@@ -66,8 +77,8 @@ class Service:
             self._gathering = Gathering(self.log, asyncio.get_running_loop(), self.settings.queue)
         return self._gathering
 
-    async def caller(self, connection: HTTPConnection, act: str) -> Caller:
-        """Who sent this request, if he may do ``act``. Problem otherwise."""
+    async def caller(self, connection: HTTPConnection, act: str | None) -> Caller:
+        """Who sent this request, if he may do ``act`` (None: something that is open to all). Problem otherwise."""
         said = connection.headers.getlist("authorization")
         # Of two, whoever looked on the way may have looked at the other.
         if len(said) != 1:
@@ -78,14 +89,10 @@ class Service:
         credential = await self._find(key.strip())
         if credential is None or credential.revoked is not None:
             raise Problem("wrong-key", "this API key is not known here, or was revoked")
-        if not may(credential.role, act):
+        if act is not None and not may(credential.role, act):
             raise Problem("forbidden", f"a key of role {credential.role} may not do this")
         connection.scope.setdefault("state", {})["caller"] = {"key": credential.id, "role": credential.role}
         return Caller(credential.id, credential.role, f"{credential.label} ({credential.role}, key {credential.id})")
-
-    def actor(self, caller: Caller) -> tuple[str, str]:
-        """Whose data key protects the caller's name, and the name."""
-        return f"person:{self.log.ring.blind('actor', caller.id).hex()}", caller.name
 
     async def _find(self, key: str) -> Credential | None:
         now = time.monotonic()
@@ -103,12 +110,17 @@ class Service:
 
     async def receipt(self, outcome: Outcome, index: int = 0) -> dict[str, Any]:
         """The receipt of one entry of an act, as JSON."""
+        if is_at_hand(outcome):
+            return answers.receipt(self.log.receipt(outcome, index))
         return answers.receipt(await anyio.to_thread.run_sync(self.log.receipt, outcome, index))
 
     async def checkpoint(self, holding: int = 0) -> tuple[Checkpoint, bytes]:
         """A state and its signed note, at most `FRESH_SECONDS` old: readers are not to tax the database. Never an older
-        one than before; and the newest if it must hold ``holding`` entries, because whoever has a receipt knows of a
-        state that was not read here yet."""
+        one than before or than what was written here; and the newest if it must hold ``holding`` entries, because
+        whoever has another process's receipt knows of a state that was not read here yet."""
+        written = self.log.signed
+        if written is not None and written[0].size > self._checkpoint[0].size:
+            self._checkpoint = written
         now = time.monotonic()
         if now > self._checkpoint_until or self._checkpoint[0].size < holding:
             found = await anyio.to_thread.run_sync(self.log.checkpoint)
@@ -125,10 +137,14 @@ class Service:
         # Without the database the rest cannot be told; that it is away shows in what is missing.
         with suppress(LedgerError):
             head = self.log.reader.head()
-            beat = parse_time(self.log.reader.log_chain().beat)
+            own = self.log.reader.log_chain()
+            beat = parse_time(own.beat)
+            audited = self._audited.find(self.log.reader, own)
             yield "postseal_ledger_entries", "Entries in the ledger", head.size
             yield "postseal_ledger_age_seconds", "Since the last entry", age(head.at)
             yield "postseal_heartbeat_age_seconds", "Since a recorder was last known to be alive", age(beat)
+            if audited is not None:
+                yield "postseal_audit_age_seconds", "Since an audit was last recorded", age(audited)
 
     def forget(self, id: str) -> None:
         """A credential was revoked here: it counts at once."""
@@ -139,6 +155,29 @@ class Service:
         used, self._used = self._used, {}
         if used:
             self.credentials.touch(used)
+
+
+class LastAudit:
+    """When an audit was last recorded. Remembers how far it has looked; at first it goes back `MOST` of the log's own
+    entries and no further."""
+
+    MOST: Final = 100_000
+    STEP: Final = 1000
+
+    def __init__(self) -> None:
+        self._seen: int | None = None
+        self._at: int | None = None
+
+    def find(self, reader: Reader, log: Chain) -> int | None:
+        """In microseconds since 1970."""
+        least = max(0, log.n - self.MOST) if self._seen is None else self._seen
+        self._seen = log.n
+        for stop in range(log.n, least, -self.STEP):
+            for _, data in reversed(reader.chain_entries(log, max(least, stop - self.STEP), stop)):
+                if b'"kind":"audit.reviewed"' in data:
+                    self._at = parse_time(entry.decode(data).at)
+                    return self._at
+        return self._at
 
 
 def serving(connection: HTTPConnection) -> Service:

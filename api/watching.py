@@ -3,9 +3,10 @@ body is ever in either; the route stands for the path, and the id of the API key
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import orjson
@@ -25,6 +26,7 @@ class Watched:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._requests = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,19 +54,53 @@ class Watched:
 
     def _note(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNKNOWN)
-        self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        self._metrics.request(route, status, seconds)
         if LOGGER.isEnabledFor(logging.INFO):
             said = {"method": scope["method"], "route": route, "status": status, "ms": round(1000 * seconds, 2)}
-            LOGGER.info("request", extra={"said": said | scope.get("state", {}).get("caller", {})})
+            self._requests.note(said | scope.get("state", {}).get("caller", {}))
+
+
+class RequestLog:
+    """A line for each request, logged some at a time: one at a time they would cost more than many a request. Whoever
+    kills the process loses the last `EVERY` seconds of them."""
+
+    EVERY: Final = 0.1
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._second = 0, ""
+
+    def note(self, said: Mapping[str, Any]) -> None:
+        """Take what is said of a request; on the event loop."""
+        if not self._lines:
+            asyncio.get_running_loop().call_later(self.EVERY, self.flush)
+        now = time.time()
+        if int(now) != self._second[0]:
+            self._second = int(now), _instant(now)
+        at = f"{self._second[1]}.{int(now % 1 * 1000):03}Z"
+        self._lines.append(orjson.dumps({"at": at, "level": "info", "what": "request", **said}))
+
+    def flush(self) -> None:
+        """Log what was taken."""
+        lines, self._lines = self._lines, []
+        record = logging.LogRecord(LOGGER.name, logging.INFO, __file__, 0, "requests", (), None)
+        record.lines = b"\n".join(lines).decode()
+        LOGGER.handle(record)
+
+
+def _instant(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class JsonLines(logging.Formatter):
     """One object a line: time, level, what, and what belongs to it."""
 
     def format(self, record: logging.LogRecord) -> str:
+        lines: str | None = getattr(record, "lines", None)
+        if lines is not None:
+            return lines
         said: dict[str, Any] = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
+            "at": f"{_instant(record.created)}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "what": record.getMessage(),
         }

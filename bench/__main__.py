@@ -16,7 +16,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import audits, ingest, machine, others, proofs, report
+from bench import audits, http, ingest, machine, others, proofs, report
 from bench.figure import Figure
 from bench.work import BATCH
 from ledger.keys import MasterKey
@@ -25,7 +25,7 @@ from ledger.merkle import leaf_hash
 from tests.databases import Postgres
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("ingest", "audit", "proofs", "others")
+PARTS = ("ingest", "audit", "proofs", "http", "others")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,29 @@ class Sizes:
     tree: int
     proofs: int
     other: int
+    http: http.Sizes
 
 
-FULL = Sizes(windows=7, batches=100, shared=4, audits=3, tree=10_000_000, proofs=3000, other=20_000)
-QUICK = Sizes(windows=2, batches=4, shared=2, audits=1, tree=100_000, proofs=100, other=1000)
+FULL = Sizes(
+    windows=7,
+    batches=100,
+    shared=4,
+    audits=3,
+    tree=10_000_000,
+    proofs=3000,
+    other=20_000,
+    http=http.Sizes(windows=5, seconds=5, lines=20_000, messages=100_000),
+)
+QUICK = Sizes(
+    windows=2,
+    batches=4,
+    shared=2,
+    audits=1,
+    tree=100_000,
+    proofs=100,
+    other=1000,
+    http=http.Sizes(windows=1, seconds=1, lines=1000, messages=500),
+)
 
 
 def main() -> None:
@@ -75,6 +94,8 @@ def _run(sizes: Sizes, parts: set[str], directory: Path, progress: Progress) -> 
         figures += _with_sqlite(sizes, parts, directory, progress)
         if "ingest" in parts:
             figures += _with_postgresql(sizes, server, directory, progress)
+        if "http" in parts:
+            figures += _over_http(sizes.http, server, directory, progress)
     if "proofs" in parts:
         tell = _bar(progress, "tree", -(-sizes.tree // proofs.CHUNK))
         reader = proofs.synthetic(f"sqlite:///{directory}/tree.db", sizes.tree, tell)
@@ -140,6 +161,20 @@ def _with_postgresql(sizes: Sizes, server: Postgres, directory: Path, progress: 
         with Log.open(url, directory / "pg", origin=ingest.ORIGIN, master=master) as log:
             sample = log.reader.entries(0, sizes.other)
         return [*figures, ingest.limit_postgresql(url, sample[: len(sample) // BATCH * BATCH], 5)]
+
+
+def _over_http(sizes: http.Sizes, server: Postgres, directory: Path, progress: Progress) -> list[Figure]:
+    tell = _bar(progress, "HTTP", 4)
+    figures = http.run(f"sqlite:///{directory}/http.db", directory / "http", "SQLite", (5000, 20_000), sizes)
+    tell()
+    figures += http.messages(f"sqlite:///{directory}/many.db", directory / "many", "SQLite", sizes)
+    tell()
+    with server.fresh_database() as url:
+        figures += http.run(url, directory / "http-pg", "PostgreSQL", (4000, 15_000), sizes)
+        tell()
+        figures += http.several(url, directory / "http-pg", "PostgreSQL", 3, sizes)
+        tell()
+    return figures
 
 
 def _bar(progress: Progress, name: str, total: int) -> Callable[[], None]:

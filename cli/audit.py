@@ -111,8 +111,11 @@ def audit(
     return done.status
 
 
-def replay_log(here: Settings, reader: Reader, vkeys: list[str], processes: int) -> Audited:
-    """The audit, with progress on a terminal."""
+def replay_log(
+    here: Settings, reader: Reader, vkeys: list[str], processes: int, newest: mark.Mark | None = None
+) -> Audited:
+    """The audit, with progress on a terminal. The log is held against its high-water mark, or against ``newest``: a
+    checkpoint that was had in another way."""
     try:
         for one in vkeys:
             note.Verifier.parse(one)
@@ -120,7 +123,7 @@ def replay_log(here: Settings, reader: Reader, vkeys: list[str], processes: int)
         raise Stop(USAGE, f"--vkey: {error}") from None
     ring = find_keys(here, reader)
     known = vkeys or ([key.vkey for key in ring.keys] if ring is not None else [])
-    marked = _mark(here, reader)
+    marked = newest or _mark(here, reader)
     with paper.progress("auditing") as bar:
         task = bar.add_task("", total=None, said="entries")
         started = time.monotonic()

@@ -15,7 +15,7 @@ from cli.writing import AcceptClock, open_log
 from ledger import entry
 from ledger.errors import Blocked
 from ledger.event import ATTESTATIONS, GRADES, Clock, Source
-from ledger.log import Receipt
+from ledger.receipt import Receipt
 from ledger.sequencer import Outcome
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli import naming, paper
-from cli.exits import NO, OK, UNSAID, USAGE, Stop
+from cli.exits import OK, UNSAID, USAGE, Stop
 from cli.plain import octets, plural
 from cli.writing import AcceptClock, open_log
 from ledger import durable, evidence
@@ -33,7 +33,8 @@ def export(
     """Write evidence: the message's chains up to now, what is sealed on them, and the proof that they are in the log.
 
     The export is itself recorded. What the evidence holds can no longer be erased from it, wherever it goes. A claim of
-    non-access needs besides an auditor's word that nothing is filed elsewhere: `postseal audit --sign KEY --into FILE`.
+    non-access is refused, with the reason, where it would not be true; and it needs an auditor's word that nothing is
+    filed elsewhere: `postseal audit --sign KEY --into FILE`.
     """
     naming.check_message(message)
     naming.check_recipient(recipient)
@@ -62,20 +63,9 @@ def export(
         ("written", f"{output}, {octets(size)}; it holds personal data"),
         ("holds", f"{plural(len(made.entries), 'entry')}, {plural(shown, 'disclosure')}"),
     ]
-    failing = doubt(made, vkey)
-    if failing is not None:
-        rows.append(("does not hold", failing))
     out.print(paper.pairs(rows))
     out.print(f"\npostseal verify {shlex.quote(str(output))} --vkey {vkey}", soft_wrap=True)
-    return OK if failing is None else NO
-
-
-def doubt(made: Evidence, vkey: str) -> str | None:
-    """Why the claim of non-access will not be believed, if so; the auditor's word apart, which comes later."""
-    if made.claim.kind != "non_access":
-        return None
-    found = evidence.check(evidence.format(made), evidence.Trust.of(vkey)).check("no_access_recorded")
-    return None if found.status == "passed" else found.detail
+    return OK
 
 
 def check_place(path: Path) -> None:

@@ -7,6 +7,8 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import typer
@@ -21,6 +23,9 @@ from cli.writing import AcceptClock, open_log
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+SIGNALS: Final = signal.SIGINT, signal.SIGTERM
+"""What tells the service to end."""
+
 COLLECT: Final = 500_000, 20, 100
 """When Python's collector looks: what is loaded by now stays, and a batch of entries under way is no garbage."""
 
@@ -33,28 +38,35 @@ def serve(accept_clock: AcceptClock = False) -> int:
     standard error, one JSON object a line, without personal data. `postseal apikey create` makes the keys.
     """
     here = settings.from_environment()
-    # Before the ledger is opened: from then on there is something to close, however the process is told to end.
-    told = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    with interruptible(), _listen(here.bind) as listening, open_log(accept_clock) as log:
+        running = uvicorn.Server(server.config(application.create(Service(log, log.credentials, here)), here))
+        log_to(logging.StreamHandler(sys.stderr))
+        sys.stderr.write(f"postseal: serving {address(listening)}, documentation at /docs; Ctrl-C ends it\n")
+        if not log.credentials.list():
+            sys.stderr.write("postseal: there is no API key yet; `postseal apikey create --role admin` makes one\n")
+        settle()
+        end_by_signal(running)
+        running.run(sockets=[listening])
+    return OK if running.started else UNAVAILABLE
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT and SIGTERM interrupt, even where a shell had one of them ignored. Entered before the ledger is opened:
+    from then on there is something to close, however the process is told to end."""
+    told = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
     try:
-        with _listen(here.bind) as listening, open_log(accept_clock) as log:
-            running = uvicorn.Server(server.config(application.create(Service(log, log.credentials, here)), here))
-            _log()
-            host, port = listening.getsockname()[:2]
-            sys.stderr.write(
-                f"postseal: serving http://{_shown(host)}:{port}, documentation at /docs; Ctrl-C ends it\n"
-            )
-            if not log.credentials.list():
-                sys.stderr.write("postseal: there is no API key yet; `postseal apikey create --role admin` makes one\n")
-            settle()
-            # From here on uvicorn answers what is under way and ends; it raises the signal once more when it has, and
-            # the ledger is still to be closed.
-            for number in told:
-                signal.signal(number, running.handle_exit)
-            running.run(sockets=[listening])
+        yield
     finally:
         for number, handler in told.items():
             signal.signal(number, handler)
-    return OK if running.started else UNAVAILABLE
+
+
+def end_by_signal(running: uvicorn.Server) -> None:
+    """From here on a signal makes uvicorn answer what is under way and end. On the main thread it raises the signal
+    once more when it has, while the ledger is still to be closed."""
+    for number in SIGNALS:
+        signal.signal(number, running.handle_exit)
 
 
 def settle() -> None:
@@ -66,27 +78,47 @@ def settle() -> None:
 
 def _listen(bind: tuple[str, int]) -> socket.socket:
     """Before the ledger is opened: an address that is taken must leave no trace in it."""
-    host, port = bind
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        made = socket.socket(family, kind, protocol)
+        return listen(bind)
+    except OSError as error:
+        raise cannot_listen(bind, error) from None
+
+
+def listen(bind: tuple[str, int]) -> socket.socket:
+    """OSError where that cannot be."""
+    host, port = bind
+    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+        0
+    ]
+    made = socket.socket(family, kind, protocol)
+    try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
+        made.bind(place)
         # Not left to uvicorn: until somebody listens, others may take the address too; and who comes early waits.
         made.listen(server.BACKLOG)
-    except OSError as error:
-        raise Stop(USAGE, f"cannot listen on {_shown(host)}:{port} (POSTSEAL_BIND): {error.strerror}") from None
+    except OSError:
+        made.close()
+        raise
     return made
+
+
+def cannot_listen(bind: tuple[str, int], error: OSError) -> Stop:
+    """What a person is told of it."""
+    return Stop(USAGE, f"cannot listen on {_shown(bind[0])}:{bind[1]} (POSTSEAL_BIND): {error.strerror}")
+
+
+def address(listening: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{_shown(host)}:{port}"
 
 
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _log() -> None:
-    handler = logging.StreamHandler(sys.stderr)
+def log_to(handler: logging.Handler) -> None:
+    """Requests, and what goes wrong, as lines of JSON."""
     handler.setFormatter(JsonLines())
     for name, level in (("postseal", logging.INFO), ("uvicorn.error", logging.WARNING), ("asyncio", logging.WARNING)):
         logger = logging.getLogger(name)

@@ -27,7 +27,7 @@ MAX_BYTES: Final = 256 * 1024 * 1024
 STDIN: Final = Path("-")
 
 MEANINGS: Final = {
-    "intact": "Every entry and every fact shown is what was recorded, bit for bit.",
+    "intact": "The document agrees with itself: each fact shown is the one its entry has hashed.",
     "content": "The file given is the one this is evidence of.",
     "included": "All entries are in the log that the checkpoint describes.",
     "chained": "Each entry names the one before it.",

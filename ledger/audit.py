@@ -231,7 +231,8 @@ class _Whole:
         try:
             said = checkpoint.parse(note.parse(data)[0])
             trusted = history.trusted(vkeys or {self.record.first_vkey})
-            live = [key.verifier for key in history.live(said.size) if key.verifier.vkey in trusted]
+            # What a log signs before it has an entry, it signs with the key that its first two introduce.
+            live = [key.verifier for key in history.live(said.size or 2) if key.verifier.vkey in trusted]
             signed, _ = checkpoint.open(data, self.origin, live)
         except LedgerError as error:
             self._found.add("checkpoint", -1, str(error) if data else "there is none")

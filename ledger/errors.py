@@ -8,6 +8,7 @@
     │   ├── InvalidRequest       the facts do not fit the schema of their kind
     │   ├── UnknownReference     message, recipient, file, block or token not in this log
     │   ├── Blocked              a block covers it; the denial itself was recorded (``receipt``)
+    │   ├── Adverse              what was to be claimed would not be true, or cannot be shown
     │   ├── KeyReused            an idempotency key came back with another body
     │   └── InFlight             the first request with this idempotency key is not answered yet
     ├── Unavailable            nothing was acknowledged; the same request may be sent again
@@ -62,6 +63,10 @@ class Blocked(Refused):
     def __init__(self, message: str, receipt: object) -> None:
         super().__init__(message)
         self.receipt = receipt
+
+
+class Adverse(Refused):
+    """What was to be claimed would not be true, or cannot be shown; the message is the fact in the way."""
 
 
 class KeyReused(Refused):

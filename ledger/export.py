@@ -10,19 +10,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
-from ledger import entry, event, evidence
-from ledger.disclosure import parse
-from ledger.document import Claim, Evidence
+from ledger import absence, case, entry, event, evidence
+from ledger.case import Item
+from ledger.complete import Closing
+from ledger.disclosure import digest, parse
+from ledger.document import Claim, Evidence, Held
 from ledger.entry import Entry
-from ledger.errors import InvalidRequest, UnknownReference
+from ledger.errors import Adverse, InvalidRequest, ProofError, UnknownReference
+from ledger.ids import format_time
 from ledger.spelling import ordinal
 from ledger.state import Chain
 from ledger.store.read import Reader
 from ledger.transaction import Recorded
+from ledger.verdict import NotChecked
 
 _OTHERS: Final = frozenset({"cc", "to"})
 _OURS: Final = frozenset({"actor", "reason_text"})
@@ -63,23 +69,76 @@ def assemble(
 ) -> Evidence:
     """The evidence for a claim that the act ``closing`` has just closed, under the checkpoint it was answered with."""
     ends = {made.chain: made for made in (entry.decode(r.data) for r in closing)}
-    message = reader.chain(claim.message)
-    if message is None:
-        raise UnknownReference("no such message in this log")
     log = reader.log_chain()
     held: dict[int, bytes] = {}
-    for chain in [message, *reader.recipients(message)]:
-        if chain.id in ends:
-            held.update(reader.chain_entries(chain, 0, ends[chain.id].n + 1))
+    for chain in _covered(reader, claim):
+        held.update(reader.chain_entries(chain, 0, ends[chain.id].n + 1))
+    since = min(held)
     last = ends[log.id]
     facts: Any = last.facts
     for seq in (0, *facts.keys, last.seq):
         held[seq] = _entry(reader, seq)
     if claim.kind == "non_access":
-        held.update(_watch(reader, log, min(seq for seq, _ in reader.chain_entries(message, 0, 1)), last.n))
+        held.update(_watch(reader, log, since, last.n))
     shown = _shown(disclosures(sorted(held)), held, choose)
     size = int(checkpoint.split(b"\n", 2)[1])
     return evidence.build(claim, held, shown, checkpoint, reader.nodes(size))
+
+
+def rehearse(
+    reader: Reader, disclosures: Disclosures, claim: Claim, checkpoint: bytes, at: int, choose: Choose
+) -> None:
+    """Adverse where a claim of non-access would not hold if its chains were closed at this instant (microseconds since
+    1970), so that it is refused before anything is closed. ``checkpoint`` is any of this log's."""
+    log = reader.log_chain()
+    held = {seq: data for chain in _covered(reader, claim) for seq, data in reader.chain_entries(chain)}
+    held.update(_watch(reader, log, min(held), log.n - 1))
+    held[0] = _entry(reader, 0)
+    shown = _shown(disclosures(sorted(held)), held, choose)
+    document = Evidence(
+        checkpoint=checkpoint.decode(),
+        claim=claim,
+        entries=tuple(Held(disclosures=tuple(shown.get(seq, ())), entry=held[seq], seq=seq) for seq in sorted(held)),
+        format="postseal-evidence/1",
+        proof=(),
+        replays=(),
+        timestamps=(),
+    )
+    said = case.read(document)
+    before = said.log[-1].entry
+    closed = Item(
+        entry.TYPES["evidence.exported"](
+            at=max(format_time(at), before.at),
+            chain=log.id,
+            facts=event.EvidenceExported(evidence=claim.message, pending=0),
+            n=before.n + 1,
+            prev=entry.ZERO,
+            sealed=[],
+            seq=reader.head().size,
+            source="system",
+            v=1,
+        ),
+        b"",
+        {},
+    )
+    said = replace(said, chains={**said.chains, log.id: [*said.log, closed]})
+    try:
+        absence.check_no_access(said, Closing(closed, closed, ()))
+    except (ProofError, NotChecked) as error:
+        raise Adverse(str(error)) from None
+
+
+def _covered(reader: Reader, claim: Claim) -> list[Chain]:
+    """The message's chain and those of the recipients that the claim covers."""
+    message = reader.chain(claim.message)
+    if message is None or message.type != "message":
+        raise UnknownReference("no such message in this log")
+    theirs = reader.recipients(message)
+    if claim.recipient is not UNSET:
+        theirs = [chain for chain in theirs if f"r{chain.ordinal}" == claim.recipient]
+        if not theirs:
+            raise UnknownReference("the message has no such recipient")
+    return [message, *theirs]
 
 
 def _entry(reader: Reader, seq: int) -> bytes:
@@ -105,7 +164,7 @@ def _shown(found: Mapping[int, list[str]], held: Mapping[int, bytes], choose: Ch
         made = entry.decode(held[seq])
         chosen = [text for text in texts if choose(made, parse(text).name)]
         if chosen:
-            shown[seq] = chosen
+            shown[seq] = sorted(chosen, key=digest)
     return shown
 
 

@@ -115,7 +115,7 @@ class _Loaded:
     identity: durable.Identity
     ring: Ring
     signer: Signer
-    blind: bytes
+    blind: vault.Blinder
     keks: dict[int, AESGCM]
 
     def __reduce__(self) -> NoReturn:
@@ -217,12 +217,13 @@ class KeyRing:
         return now, vault.wrap(_kek(loaded, now), now, subject, self.log, key, self._random(vault.NONCE_SIZE))
 
     def blind(self, kind: str, value: str) -> bytes:
-        """`ledger.vault.blind` under this log's key."""
-        return vault.blind(self._fresh().blind, kind, value)
+        """A blind index (`ledger.vault.Blinder`) under this log's key, which never changes."""
+        return self._loaded.blind(kind, value)
 
     def blinds(self, pairs: Sequence[tuple[str, str]]) -> list[bytes]:
         """The same for each (kind, value), with one look at the file."""
-        return vault.blinds(self._fresh().blind, pairs)
+        blind = self._loaded.blind
+        return [blind(kind, value) for kind, value in pairs]
 
     def begin_rotation(self, at: int) -> LogKey:
         """Make the next key that signs, with its endorsement by the current one, which goes on signing.
@@ -294,7 +295,7 @@ class KeyRing:
         if under != self._master.id:
             raise SecretError(f"the key ring of log {self.log} is under master key {under}, not {self._master.id}")
         held = ring.from_bytes(data, self.log, self._master.ring_cipher(self.log))
-        return _Loaded(identity, held, held.signer(), decode_base64(held.blind), {})
+        return _Loaded(identity, held, held.signer(), vault.Blinder(decode_base64(held.blind)), {})
 
     def _change(self, edit: Callable[[Ring], Ring], master: MasterKey | None = None) -> Ring:
         try:

@@ -19,43 +19,33 @@ from typing import Any, Literal, Self
 
 from msgspec import UNSET
 
-from ledger import act, checkpoint, drafts, entry, event, export, mark
+from ledger import act, checkpoint, drafts, entry, event, evidence, export, mark
 from ledger.act import Genesis, Heartbeat, Own
 from ledger.canonical import Json
 from ledger.chance import Chance
 from ledger.checkpoint import Checkpoint
-from ledger.document import Evidence
+from ledger.document import Claim, Evidence
 from ledger.drafts import Opening
 from ledger.envelope import Envelope
-from ledger.errors import Blocked, LedgerError, ProofError, RolledBack, StartRefused
+from ledger.errors import Adverse, Blocked, LedgerError, ProofError, RolledBack, StartRefused
 from ledger.event import Source
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
 from ledger.keys import KeyRing, MasterKey, ring_path
-from ledger.merkle import EMPTY_ROOT, prove_consistency, prove_inclusion
+from ledger.merkle import EMPTY_ROOT, prove_consistency
 from ledger.note import Verifier
 from ledger.plan import Act
 from ledger.preparing import Preparing
+from ledger.receipt import Receipt, receipt
 from ledger.sequencer import Answer, Outcome, Sequencer, Submission
 from ledger.store import Store, create_head, lookups, open_store
 from ledger.store.append import check_mac
+from ledger.trust import Trust
 
 MARK_SECONDS = 0.5
 """How often the high-water mark follows what was acknowledged."""
 
 VERSION = "0.1.0"
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What whoever recorded something keeps: the entry, and the proof that the log held it at the checkpoint."""
-
-    log: str
-    seq: int
-    leaf_hash: str
-    entry: bytes
-    checkpoint: bytes
-    proof: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,38 +319,65 @@ class Log(Preparing):
         self, message: str, *, recipient: str | None = None, kind: str = "history", file: str | None = None
     ) -> Evidence:
         """Close the chains a claim covers, and build evidence that seals them up to now. ``kind`` is ``history`` or
-        ``non_access``; without ``recipient`` it covers all."""
-        # Before anything is closed: a claim that cannot be made must leave no trace.
+        ``non_access``; without ``recipient`` it covers all. Adverse where non-access would not be true."""
+        claim, closing = self.prepare_export(message, recipient=recipient, kind=kind, file=file)
+        return self.assemble(claim, self.write(closing))
+
+    def prepare_export(
+        self,
+        message: str,
+        *,
+        recipient: str | None = None,
+        kind: str = "history",
+        file: str | None = None,
+        actor: tuple[str, str] | None = None,
+        source: Source = "api",
+        key: bytes | None = None,
+    ) -> tuple[Claim, act.Close]:
+        """What is claimed, and the act that closes its chains, made ready for `submit`; `assemble` then makes the
+        evidence. ``kind`` is ``history`` or ``non_access``; without ``recipient`` it covers all; ``actor`` as `person`
+        gives it. Before anything is closed: a claim that cannot be made is to leave no trace. Adverse where non-access
+        would not be true; a request that was recorded under ``key`` before is answered as of then."""
+        drafts.check_source(source)
         claim = export.claim_of(message, recipient, kind, file, self.message(message).files)
+        if kind == "non_access" and (key is None or not self.reader.requested(key)):
+            choose = export.may_show(message, recipient, self.id)
+            _, note = self.checkpoint()
+            export.rehearse(self.reader, self.disclosures, claim, note, self._now(), choose)
         closing = act.Close(
             message=message,
             kind="evidence.exported",
             facts=event.EvidenceExported,
             said={"evidence": self.new_id()},
             act=self.new_id(),
-            source="api",
+            source=source,
             number=None if recipient is None else drafts.number_of(recipient),
+            sealed=() if actor is None else drafts.seal(actor[0], [("actor", actor[1])], self._chance),
         )
-        done = self.write(closing)
-        choose = export.may_show(message, recipient, self.id)
-        return export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
+        return claim, closing
+
+    def assemble(self, claim: Claim, done: Outcome) -> Evidence:
+        """The evidence for a claim whose chains this act has closed. Adverse where what came between is in the way."""
+        recipient = None if claim.recipient is UNSET else claim.recipient
+        choose = export.may_show(claim.message, recipient, self.id)
+        made = export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
+        if claim.kind == "non_access":
+            trust = Trust.of(*(key.vkey for key in self.ring.keys))
+            found = evidence.check(evidence.format(made), trust).check("no_access_recorded")
+            if found.status != "passed":
+                raise Adverse(found.detail)
+        return made
 
     # Reading
 
     def receipt(self, outcome: Outcome, index: int = 0) -> Receipt:
-        """The receipt of one of the entries an act wrote, proved at the checkpoint it was answered with."""
-        recorded = outcome.recorded[index]
-        size = self.size_of(outcome.checkpoint)
-        growth = outcome.growth
-        # What an earlier request wrote is proved from the stored tiles.
-        nodes = growth if growth is not None and growth.start <= recorded.seq else self.reader.nodes(size)
-        proof = prove_inclusion(recorded.seq, size, nodes)
-        return Receipt(self.id, recorded.seq, recorded.leaf, recorded.data, outcome.checkpoint, tuple(proof))
+        """The receipt of one of the entries an act wrote."""
+        return receipt(self.id, self.reader, outcome, index)
 
-    @staticmethod
-    def size_of(note: bytes) -> int:
-        """The tree size of a checkpoint this log has just signed."""
-        return int(note.split(b"\n", 2)[1])
+    @property
+    def signed(self) -> tuple[Checkpoint, bytes] | None:
+        """The last state that this process wrote, and its checkpoint; None before the first."""
+        return None if self._latest is None else (self._latest.checkpoint, self._latest.note)
 
     def checkpoint(self) -> tuple[Checkpoint, bytes]:
         """The newest state, signed. Read from the database: other processes write too."""

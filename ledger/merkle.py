@@ -270,7 +270,8 @@ class Frontier:
         """`extend`, with all that proofs of these leaves will need."""
         start = self._size
         waiting = {(level, (start >> level) - 1): node for level, node in self._nodes.items()}
-        return Growth(start, waiting, self.extend(leaves))
+        runs = self.extend(leaves)
+        return Growth(start, self._size, waiting, runs)
 
     def to_bytes(self) -> bytes:
         """Size as eight octets, big-endian, then the hashes of the complete subtrees, the largest first."""
@@ -296,24 +297,49 @@ class Frontier:
 
 
 class Growth:
-    """The step of a tree from ``start`` leaves to a larger size: a `Read` for proofs of the leaves it added, in the
-    tree of that size, from memory alone.
+    """The step of a tree from ``start`` leaves to ``size``: proves the leaves it added, from memory alone.
 
     Such a proof needs no more: a subtree beside its path either came to be in this step, or was complete before and
     waited in the frontier for its sibling.
     """
 
-    __slots__ = ("_by_level", "_waiting", "runs", "start")
+    __slots__ = ("_by_level", "_rests", "_waiting", "runs", "size", "start")
 
-    def __init__(self, start: int, waiting: dict[Coordinate, bytes], runs: list[Run]) -> None:
+    def __init__(self, start: int, size: int, waiting: dict[Coordinate, bytes], runs: list[Run]) -> None:
         """Use `Frontier.grow`. ``waiting`` is what the frontier held before, ``runs`` what `Frontier.extend` gave."""
         self.start: Final = start
+        self.size: Final = size
         self.runs: Final = runs
         self._waiting = waiting
         self._by_level = {run.level: run for run in runs}
+        self._rests: list[bytes | None] = []
+        """For each level the hash of the leaves past its last complete subtree, if there are any."""
 
-    def __call__(self, coordinates: Sequence[Coordinate]) -> list[bytes]:
-        return [self._node(level, index) for level, index in coordinates]
+    def prove(self, index: int) -> list[bytes]:
+        """PATH(index, D[size]) of RFC 6962 section 2.1.1. ProofError for a leaf of before."""
+        if type(index) is not int or not self.start <= index < self.size:
+            raise ProofError(f"leaf index is not of this step of the tree, {self.start} to {self.size}")
+        rests = self._rests or self._fill()
+        size, node, path = self.size, self._node, []
+        for level, rest in enumerate(rests):
+            place = index >> level
+            if place & 1:
+                path.append(node(level, place - 1))
+            elif (place + 2) << level <= size:
+                path.append(node(level, place + 1))
+            elif (place + 1) << level < size and rest is not None:
+                path.append(rest)
+        return path
+
+    def _fill(self) -> list[bytes | None]:
+        rest: bytes | None = None
+        for level in range((self.size - 1).bit_length()):
+            self._rests.append(rest)
+            count = self.size >> level
+            if count & 1:
+                last = self._node(level, count - 1)
+                rest = last if rest is None else node_hash(last, rest)
+        return self._rests
 
     def _node(self, level: int, index: int) -> bytes:
         run = self._by_level.get(level)
@@ -321,5 +347,5 @@ class Growth:
             return run.hashes[index - run.first]
         found = self._waiting.get((level, index))
         if found is None:
-            raise ProofError(f"subtree {level}/{index} is not of the last step of this tree")
+            raise ProofError(f"subtree {level}/{index} is not of this step of the tree")
         return found

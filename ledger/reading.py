@@ -65,33 +65,8 @@ class Reading:
         """The recipients of a message that were not erased."""
         return drafts.openings_of(self.disclosed(message))
 
-    def search(
-        self,
-        *,
-        address: str | None = None,
-        domain: str | None = None,
-        subject: str | None = None,
-        file: str | None = None,
-        sha256: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-        state: str | None = None,
-        before: str | None = None,
-        limit: int = 50,
-    ) -> list[Found]:
-        """Messages for which every condition holds, newest first; `ledger.search.Wanted` says what each means."""
-        wanted = Wanted(
-            address=address,
-            domain=domain,
-            subject=subject,
-            file=file,
-            sha256=sha256,
-            since=since,
-            until=until,
-            state=state,
-            before=before,
-            limit=limit,
-        )
+    def search(self, wanted: Wanted) -> list[Found]:
+        """Messages for which every condition holds, newest first. InvalidRequest, UnknownReference."""
         return search(self.reader, self.ring.blinds, self.disclosures, wanted)
 
     def overview(self, message: str) -> Overview:

@@ -204,7 +204,10 @@ class Sequencer:
             if self._halted is not None:
                 answers: list[Answer] = [self._halted] * len(submissions)
             else:
+                begun = time.perf_counter()
                 answers = self._settle(submissions) if submissions else []
+                if self.watch is not None and submissions:
+                    self.watch(len(submissions), time.perf_counter() - begun)
             with self._ready:
                 for group in groups:
                     self._queued -= len(group.submissions)
@@ -214,6 +217,9 @@ class Sequencer:
                 end = start + len(group.submissions)
                 group.future.set_result(answers[start:end])
                 start = end
+
+    watch: Callable[[int, float], None] | None = None
+    """Told of each batch, on the writer's thread: how many acts, and the seconds until they were answered for."""
 
     defect: Exception | None = None
     """The last exception that no error of the tree stands for; None is the only good value."""

@@ -77,7 +77,7 @@ def _mentioned(header: str) -> list[Term]:
 
 def _address(folded: str) -> list[Term]:
     local, _, domain = folded.rpartition("@")
-    domain = domain.rstrip(".")
+    domain = domain.strip(" .")
     return [("address", f"{local}@{domain}"), ("domain", domain)] if local and domain else []
 
 
@@ -90,8 +90,8 @@ def by_address(said: str) -> list[Term]:
 
 
 def by_domain(said: str) -> list[Term]:
-    """A domain; an @ before it and a dot after it are dropped."""
-    domain = fold(said).removeprefix("@").rstrip(".")
+    """A domain; an @ before it, and dots and spaces around it, are dropped."""
+    domain = fold(said).removeprefix("@").strip(" .")
     return [("domain", domain)] if domain and "@" not in domain else []
 
 

@@ -10,7 +10,6 @@ into an error.
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Sequence
 from hashlib import sha256
@@ -73,36 +72,33 @@ def open_box(cipher: AESGCM, log: str, seq: int, box: bytes) -> list[str]:
     raise SecretError(f"what entry {seq} sealed does not open: it is damaged, or of another entry, data key or log")
 
 
-def blind(key: bytes, kind: str, value: str) -> bytes:
-    """32 bytes to look a value up by without storing it: HMAC-SHA-256 under the log's blind-index key.
+class Blinder:
+    """Makes blind indexes under one key: 32 bytes to look a value up by without storing it, HMAC-SHA-256.
 
-    ``kind`` keeps an address from matching a digest that is spelt alike. The caller has brought ``value`` into the one
-    spelling it is looked up by.
+    ``kind`` keeps an address from matching a digest that is spelt alike. The caller has brought each value into the one
+    spelling it is looked up by. HMAC (RFC 2104) is written out, because what it begins with is the same for all: that
+    is less than half the time, and `hmac.digest` lets other threads of Python in each time.
     """
-    if len(key) != KEY_SIZE or not _KIND.fullmatch(kind):
-        raise FormatError(f"blind index: the key is not {KEY_SIZE} bytes long, or the kind is not a code")
-    if _SURROGATE.search(value):
-        raise FormatError("blind index: a lone surrogate has no UTF-8")
-    return hmac.digest(key, f"postseal-blind/1:{kind}:{value}".encode(), "sha256")
 
+    __slots__ = ("_inner", "_outer")
 
-def blinds(key: bytes, pairs: Sequence[tuple[str, str]]) -> list[bytes]:
-    """`blind` of each (kind, value). HMAC (RFC 2104) written out, because what it begins with is the same for all: for
-    the twenty values of a message that is less than half the time."""
-    if len(key) != KEY_SIZE or not all(map(_KIND.fullmatch, {kind for kind, _ in pairs})):
-        raise FormatError(f"blind index: the key is not {KEY_SIZE} bytes long, or a kind is not a code")
-    if any(not value.isascii() and _SURROGATE.search(value) for _, value in pairs):
-        raise FormatError("blind index: a lone surrogate has no UTF-8")
-    padded = key.ljust(sha256().block_size, b"\0")
-    inner = sha256(padded.translate(_INNER) + b"postseal-blind/1:")
-    outer = sha256(padded.translate(_OUTER))
-    made = []
-    for kind, value in pairs:
-        one, two = inner.copy(), outer.copy()
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_SIZE:
+            raise FormatError(f"blind index: the key is not {KEY_SIZE} bytes long")
+        padded = key.ljust(sha256().block_size, b"\0")
+        self._inner = sha256(padded.translate(_INNER) + b"postseal-blind/1:")
+        self._outer = sha256(padded.translate(_OUTER))
+
+    def __call__(self, kind: str, value: str) -> bytes:
+        """Of one value. FormatError for a kind that is no code, or a lone surrogate in the value."""
+        if not _KIND.fullmatch(kind):
+            raise FormatError("blind index: the kind is not a code")
+        if not value.isascii() and _SURROGATE.search(value):
+            raise FormatError("blind index: a lone surrogate has no UTF-8")
+        one, two = self._inner.copy(), self._outer.copy()
         one.update(f"{kind}:{value}".encode())
         two.update(one.digest())
-        made.append(two.digest())
-    return made
+        return two.digest()
 
 
 def _key_place(log: str, epoch: int, subject: str) -> bytes:

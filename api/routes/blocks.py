@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
-from api import answers, bodies, drafting, idempotency, pairs, schemas
+from api import answers, blocked, bodies, drafting, idempotency, schemas
 from api.openapi import APPENDING, appends, body_of, needs, problems
-from api.service import serving
+from api.service import Service, serving
 from ledger import entry
 from ledger.sequencer import Submission
 
@@ -37,13 +37,18 @@ async def block(request: Request, message: Annotated[schemas.Id, Path()]) -> Res
         message, said.scope, recipient=recipient, file=said.file, reason=said.reason, sealed=[("actor", caller.name)]
     )
     outcome = await service.gathering.write(Submission(made, key, digest))
-    if outcome.repeated:
-        covered = await anyio.to_thread.run_sync(pairs.then, service.log.reader, outcome)
-    else:
-        covered = made.pairs
     first: Any = entry.decode(outcome.recorded[0].data)
-    told = [{"recipient": f"r{number}", "file": file, "in_time": when} for number, file, when in covered]
-    return answers.created({"block": first.facts.block, "pairs": told, "receipt": await service.receipt(outcome)})
+    block = first.facts.block
+    if outcome.repeated:
+        made.pairs = await anyio.to_thread.run_sync(_then, service, message, block)
+    told = blocked.told(made.pairs)
+    return answers.created({"block": block, "pairs": told, "receipt": await service.receipt(outcome)})
+
+
+def _then(service: Service, message: str, block: str) -> list[blocked.Pair]:
+    """What an earlier request's block covered, as it stood when it was recorded."""
+    found = blocked.blocks(service.log.reader, service.log.message(message))
+    return next(one.pairs for one in found if one.facts.block == block)
 
 
 @router.post(

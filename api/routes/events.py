@@ -63,7 +63,8 @@ async def event(request: Request, message: Annotated[schemas.Id, Path()]) -> Res
 _NDJSON: Final = {
     "requestBody": {
         "required": True,
-        "description": "One event a line, each with `message` and, to find its answer by, an `id` of yours.",
+        "description": "One event a line, each with `message` and, to find its answer by, an `id` of yours. It may be "
+        "sent with `Content-Encoding: gzip`.",
         "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/BulkEvent"}}},
     }
 }
@@ -87,7 +88,8 @@ async def many(request: Request) -> Response:
     """Append many events. A line that is refused does not touch the others.
 
     With an `Idempotency-Key` the whole request may be sent again after a lost answer: lines that were recorded are
-    answered as repeats. The answer begins when the last line was read.
+    answered as repeats. The answer begins when the last line was read. Where the body as a whole is at fault (too long,
+    broken gzip) after lines of it were recorded, these are answered, and a line without `id` and `seq` has the problem.
     """
     service = serving(request)
     caller = await service.caller(request, "event")
@@ -98,13 +100,21 @@ async def many(request: Request) -> Response:
     try:
         bulk = _Bulk(service, caller, request, answered)
         batch: list[bytes] = []
-        async for line in _lines(request):
-            batch.append(line)
-            if len(batch) >= BATCH:
-                await bulk.take(batch)
-                batch = []
-        await bulk.take(batch)
-        await bulk.end()
+        broken: Problem | None = None
+        try:
+            async for line in _lines(request):
+                batch.append(line)
+                if len(batch) >= BATCH:
+                    await bulk.take(batch)
+                    batch = []
+        except Problem as problem:
+            if not bulk.begun:
+                raise
+            # What was recorded by then is answered for; the body's own problem comes after that.
+            broken = problem
+        else:
+            await bulk.take(batch)
+        await bulk.end(broken)
     except BaseException:
         answered.close()
         raise
@@ -121,7 +131,7 @@ async def _told(answered: IO[bytes]) -> AsyncIterator[bytes]:
 async def _lines(request: Request) -> AsyncIterator[bytes]:
     rest = b""
     count = size = 0
-    async for chunk in bodies.stream(request):
+    async for chunk in bodies.unpacked(request):
         size += len(chunk)
         if size > BODY_LIMIT:
             raise Problem(
@@ -179,10 +189,17 @@ class _Bulk:
                     raise
                 await asyncio.sleep(BUSY_SECONDS)
 
-    async def end(self) -> None:
-        """Until everything is answered."""
+    @property
+    def begun(self) -> bool:
+        """Whether anything was handed over."""
+        return self._first > 0
+
+    async def end(self, broken: Problem | None) -> None:
+        """Until everything is answered; ``broken`` is why the rest of the body was not read."""
         while self._waiting:
             await self._receive()
+        if broken is not None:
+            self._answered.write(orjson.dumps({"problem": broken.document()}) + b"\n")
         note = self._checkpoint or (await self._service.checkpoint())[1]
         self._answered.write(orjson.dumps({"checkpoint": note.decode()}) + b"\n")
 

@@ -86,7 +86,10 @@ async def tile(request: Request, log: LogId, path: Annotated[str, Path(max_lengt
     state, _ = await service.checkpoint(holding)
     if tiles.available(wanted.level, wanted.index, state.size) < wanted.width:
         raise Problem("not-found", f"the log of {state.size} entries has no such tile, or none of that width")
-    data = await anyio.to_thread.run_sync(_tile, service, wanted, state.size)
+    data = service.tiles.get(wanted)
+    if data is None:
+        data = await anyio.to_thread.run_sync(_tile, service, wanted, state.size)
+        service.tiles.put(wanted, data)
     public = service.settings.public_log
     headers = {"cache-control": FOREVER if public else FOREVER.replace("public", "private"), "vary": "Authorization"}
     return Response(data, media_type=_OCTETS, headers=headers)

@@ -80,7 +80,7 @@ async def record(request: Request) -> Response:
             sent.envelope,
             sent.roles,
             hosted=sent.hosted,
-            actor=service.actor(caller),
+            actor=service.log.person(caller.id, caller.name),
         )
     )
     outcome = await service.gathering.write(Submission(made, key, digest))

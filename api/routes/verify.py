@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, Final
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
-from api import answers, bodies, schemas
-from api.openapi import problems
+from api import answers, bodies, multipart, schemas
+from api.errors import Problem
+from api.openapi import OPTIONAL, problems
+from api.roles import may
+from api.routes.reading import looked
 from api.service import Service, serving
-from ledger import evidence
+from ledger import evidence, mime
+from ledger.search import Found, Wanted
 from ledger.trust import Trust
+from ledger.verdict import Verdict
 
 router = APIRouter(tags=["verify"])
 
 MARK: Final = b"postseal-evidence/"
 
+MATCHES: Final = 100
+"""Messages that are told of one file, the newest."""
+
 _BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "Evidence (`postseal-evidence/1`), as it is.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "Evidence (`postseal-evidence/1`), a message or any file, as it is or as part `file` of a form.",
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                }
+            },
+        },
     }
 }
 
@@ -29,25 +47,79 @@ _BODY: Final = {
 @router.post(
     "/v1/verify",
     response_model=schemas.Verified,
-    openapi_extra=_BODY,
-    responses=problems("too-large", "unsupported-media-type", open_to_all=True),
+    openapi_extra=OPTIONAL | _BODY,
+    responses=problems("too-large", "unsupported-media-type", "invalid"),
 )
 async def verify(request: Request) -> Response:
     """Judge evidence: everything in it is computed again, nothing is looked up. Open to all; trusted are this log's
-    keys. To trust others, or nobody, `postseal verify` does the same offline."""
+    keys. To trust others, or nobody, `postseal verify` does the same offline.
+
+    Any other file is looked for among what was recorded, if a key says who asks: a message by the hash of its octets
+    with CRLF line ends, an attachment by that of its decoded octets.
+    """
     service = serving(request)
-    data = await bodies.read(request, service.settings.message_bytes)
-    return answers.found(await anyio.to_thread.run_sync(judge, service, data))
+    caller = await service.caller(request, None) if "authorization" in request.headers else None
+    data = await _read(request, service.settings.message_bytes)
+    if is_evidence(data):
+        return answers.found(await anyio.to_thread.run_sync(judge, service, data))
+    if caller is None or not may(caller.role, "read"):
+        return answers.found(unasked())
+    matches = await anyio.to_thread.run_sync(_matches, service, data)
+    await looked(service, caller, None, "verify")
+    said = "this is no evidence, so it proves nothing by itself; it was looked for among what was recorded"
+    return answers.found({"verdict": "unknown", "checks": [_check("intact", "not_checked", said)], "matches": matches})
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    if bodies.media_type(request) != "multipart/form-data":
+        return await bodies.read(request, limit)
+    body = await bodies.read(request, limit + bodies.JSON_LIMIT)
+    parts = await anyio.to_thread.run_sync(multipart.parse, body, request.headers["content-type"], frozenset({b"file"}))
+    if len(parts[b"file"]) > limit:
+        raise Problem("too-large", f"the file is longer than {limit:,} bytes")
+    return parts[b"file"]
+
+
+def is_evidence(data: bytes) -> bool:
+    """Whether it says that it is, so that it is judged."""
+    return data.lstrip().startswith(b"{") and MARK in data
+
+
+def weigh(service: Service, data: bytes) -> Verdict:
+    """Evidence under the policy of this service: its log's keys, and nobody else's."""
+    return evidence.check(data, Trust.of(*(key.vkey for key in service.log.ring.keys)))
 
 
 def judge(service: Service, data: bytes) -> dict[str, Any]:
-    """Verdict and checks, by name."""
-    if MARK not in data:
-        said = "this is no evidence; whether a file was recorded is asked with an API key"
-        return {"verdict": "unknown", "checks": [_check("intact", "not_checked", said)], "matches": []}
-    verdict = evidence.check(data, Trust.of(*(key.vkey for key in service.log.ring.keys)))
+    """Verdict and checks of evidence, by name."""
+    verdict = weigh(service, data)
     checks = [_check(one.name, one.status, one.detail) for one in verdict.checks]
     return {"verdict": verdict.verdict, "checks": checks, "matches": []}
+
+
+def unasked() -> dict[str, Any]:
+    """What somebody without a key is told of a file that is no evidence: the same, whether it was recorded or not."""
+    said = "this is no evidence; whether a file was recorded is told to those who hold an API key"
+    return {"verdict": "unknown", "checks": [_check("intact", "not_checked", said)], "matches": []}
+
+
+def _matches(service: Service, data: bytes) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for digest in dict.fromkeys(sha256(octets).hexdigest() for octets in (mime.normalise(data), data)):
+        for one in service.log.search(Wanted(sha256=digest, limit=MATCHES)):
+            found += _places(service, one, digest)
+    return found[:MATCHES]
+
+
+def _places(service: Service, one: Found, digest: str) -> list[dict[str, Any]]:
+    """The message itself, or each of its files that has this hash."""
+    said = {"message": one.message, "level": "identical", "recorded_at": one.recorded_at, "seq": one.seq}
+    sealed = service.log.disclosed(one.message)
+    places: list[dict[str, Any]] = []
+    for name, value in sealed.items():
+        if isinstance(value, dict) and value.get("sha256") == digest:
+            places.append(said if name == "raw" else said | {"part": name})
+    return places
 
 
 def _check(name: str, status: str, detail: str) -> dict[str, str]:

@@ -1,4 +1,5 @@
 """`postseal demo`: the main job before one's eyes, on three real messages that lie beside this file.
 
-`story` does it, through the same `Log` that everything uses; `command` tells it.
+`command` opens the ledger and starts the `service`; `story` does everything through HTTP, with a `client` like any
+other; `proof` audits and has the evidence checked elsewhere; `telling` prints what was done.
 """

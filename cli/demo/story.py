@@ -1,78 +1,148 @@
-"""What happens in the demo: three letters, what becomes of them, blocks, and evidence. Nothing here is printed."""
+"""What happens in the demo: three letters, what becomes of them, blocks, evidence; all of it through the HTTP API."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from ledger import act, canonical, envelope, evidence, fingerprint
-from ledger.document import Evidence
-from ledger.drafts import Opening
-from ledger.errors import Blocked
-from ledger.fingerprint import Fingerprint
-from ledger.log import Log, Receipt
-from ledger.sequencer import Outcome
-from ledger.transaction import Recorded
+from cli.demo.client import Client
+from ledger import checkpoint, entry, fingerprint, note
+from ledger.entry import Entry
+from ledger.mark import Mark
 
 LETTERS: Final = Path(__file__).parent
+
+HISTORY: Final = "offer-history.json"
+NO_ACCESS: Final = "offer-no-access-r2.json"
 
 
 @dataclass(slots=True)
 class Letter:
-    """One message: its file, its envelope as on the wire, which of its files travelled behind a link."""
+    """One message: its file, its envelope as on the wire, which of its files travelled behind a link, and what the
+    service answered. ``hidden`` of its recipients are in Bcc."""
 
     name: str
     mail_from: str
     rcpt_to: Sequence[str]
     hosted: Sequence[str] = ()
+    hidden: int = 0
     message: str = ""
-    seq: int = 0
-    recipients: Sequence[Opening] = ()
+    files: Sequence[tuple[str, str]] = ()
 
     @property
-    def print(self) -> Fingerprint:
-        return fingerprint.take(self.octets)
+    def path(self) -> Path:
+        return LETTERS / self.name
 
     @property
-    def octets(self) -> bytes:
-        return (LETTERS / self.name).read_bytes()
+    def title(self) -> str:
+        return self.path.stem
+
+    @property
+    def subject(self) -> str:
+        return fingerprint.take(self.path.read_bytes()).header("Subject") or ""
 
 
-@dataclass(slots=True)
-class Blocking:
-    """A block, its letter, and what followed from it."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a receipt says was recorded."""
 
     letter: Letter
-    block: act.Block
-    outcome: Outcome
+    recipient: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """A block, and for each recipient and file whether it came in time."""
+
+    letter: Letter
+    id: str
+    pairs: Sequence[tuple[str, str, str]]
 
 
 @dataclass(slots=True)
-class Told:
-    """What the story has written."""
+class Story:
+    """The whole of it, in the order of these methods."""
 
-    letters: dict[str, Letter]
-    events: list[tuple[Letter, str, Recorded]] = field(default_factory=list)
-    blocks: list[Blocking] = field(default_factory=list)
-    denied: tuple[str, Receipt] | None = None
-    evidence: dict[str, Evidence] = field(default_factory=dict)
+    client: Client
+    letters: Sequence[Letter] = field(default_factory=lambda: _letters())
+    log: str = ""
 
+    @property
+    def offer(self) -> Letter:
+        return self.letters[1]
 
-def tell(log: Log) -> Told:
-    """All of it."""
-    told = Told({letter.name: letter for letter in _letters()})
-    for letter in told.letters.values():
-        _record(log, letter)
-    _happen(log, told)
-    _block(log, told)
-    offer = told.letters["offer.eml"]
-    told.evidence["offer-history.json"] = log.export(offer.message)
-    told.evidence["offer-no-access-r2.json"] = log.export(offer.message, recipient="r2", kind="non_access")
-    return told
+    def send(self) -> Sequence[Letter]:
+        """Record the letters. No idempotency key: each run of the demo sends them once more."""
+        for letter in self.letters:
+            envelope = {"mail_from": letter.mail_from, "rcpt_to": letter.rcpt_to, "hosted": letter.hosted}
+            parts = {
+                "envelope": ("application/json", json.dumps(envelope).encode()),
+                "message": ("message/rfc822", letter.path.read_bytes()),
+            }
+            said = self.client.post_parts("/v1/messages", parts).said
+            letter.message, self.log = said["message"], said["receipt"]["log"]
+            letter.files = [(one["id"], one["name"]) for one in said["files"]]
+        return self.letters
+
+    def happen(self) -> Iterator[Event]:
+        """What the gateway, the portal and others report, as it comes in."""
+        transfer: dict[str, str] = {}
+        for letter, recipient, said in _reports(*self.letters):
+            one = self._report(letter, {"recipient": recipient} | said | transfer)
+            # The service gave the transfer an id; what follows in it says so.
+            transfer = {"transfer": one.facts.transfer} if said["kind"] == "download.started" else {}
+            yield Event(letter, recipient, one)
+
+    def block(self) -> Sequence[Blocking]:
+        """Three blocks: in time, too late, and out of reach."""
+        _, offer, invitation = self.letters
+        return [
+            self._block(offer, {"scope": "recipient", "recipient": "r2", "reason": "wrong-recipient"}),
+            self._block(offer, {"scope": "file", "recipient": "r1", "file": "f1"}),
+            self._block(invitation, {"scope": "recipient", "recipient": "r1"}),
+        ]
+
+    def ask(self) -> Entry:
+        """The wrong recipient asks for a file: his denial."""
+        said = {"kind": "download.started", "recipient": "r2", "file": "f1", "source": "portal"}
+        return _entry(self.client.post("/v1/messages/{message}/events", said, 409, message=self.offer.message).said)
+
+    def lift(self, made: Blocking) -> Entry:
+        """Lift a block."""
+        route = "/v1/messages/{message}/blocks/{block}/lift"
+        return _entry(self.client.post(route, {}, message=made.letter.message, block=made.id).said)
+
+    def export(self) -> dict[str, bytes]:
+        """Evidence, by the name of its file."""
+        wanted = {HISTORY: {"kind": "history"}, NO_ACCESS: {"kind": "non_access", "recipient": "r2"}}
+        return {name: self._export(said, 200) for name, said in wanted.items()}
+
+    def overclaim(self) -> str:
+        """Ask for a claim that would not be true: what is answered."""
+        said = json.loads(self._export({"kind": "non_access", "recipient": "r1", "file": "f1"}, 409))
+        return str(said["detail"])
+
+    def checkpoint(self) -> Mark:
+        """The log's newest state, as everybody may have it."""
+        signed = self.client.get("/v1/logs/{log}/checkpoint", log=self.log).body
+        return Mark(self.log, checkpoint.parse(note.parse(signed)[0]), signed)
+
+    def _report(self, letter: Letter, said: dict[str, Any]) -> Any:
+        return _entry(self.client.post("/v1/messages/{message}/events", said, message=letter.message).said)
+
+    def _block(self, letter: Letter, said: dict[str, Any]) -> Blocking:
+        answer = self.client.post("/v1/messages/{message}/blocks", said, message=letter.message).said
+        pairs = [(pair["recipient"], pair["file"], pair["in_time"]) for pair in answer["pairs"]]
+        return Blocking(letter, answer["block"], pairs)
+
+    def _export(self, said: dict[str, Any], wanted: int) -> bytes:
+        return self.client.post("/v1/messages/{message}/evidence", said, wanted, message=self.offer.message).body
 
 
 def _letters() -> list[Letter]:
@@ -85,40 +155,32 @@ def _letters() -> list[Letter]:
             "invitation.eml",
             "zoe.mueller@berg-partner.example",
             ["bjorn@fjord.example", "y.tanaka@sakura.example", "l.zak@wisla.example", "archive@berg-partner.example"],
+            hidden=1,
         ),
     ]
 
 
-def _record(log: Log, letter: Letter) -> None:
-    sent = envelope.given(letter.mail_from, letter.rcpt_to)
-    # No idempotency key: each run of the demo sends the letters once more.
-    done = log.record(letter.print, sent, envelope.roles(letter.octets, sent), source="gateway", hosted=letter.hosted)
-    letter.message, letter.recipients, letter.seq = done.message, done.recipients, done.outcome.recorded[0].seq
-
-
-def _happen(log: Log, told: Told) -> None:
-    report, offer, invitation = told.letters.values()
-    ok: dict[str, Any] = {"source": "gateway", "attestation": "D", "facts": {"code": 250, "tls": True}}
-    transfer = log.new_id()
+def _reports(report: Letter, offer: Letter, invitation: Letter) -> list[tuple[Letter, str, dict[str, Any]]]:
+    taken = {"kind": "relay.accepted", "source": "gateway", "facts": {"code": 250, "tls": True}}
+    stated = {"source": "report", "attestation": "E"}
+    link = {"kind": "link.opened", "source": "portal"}
+    file = {"source": "portal", "file": "f1"}
     scanner = _verdict("link-scanner", "198.51.100.7 HEAD 2s after delivery")
     proxy = _verdict("image-proxy", "203.0.113.80 GoogleImageProxy")
-    events: list[tuple[Letter, str, str, dict[str, Any]]] = [
-        (report, "r1", "relay.accepted", ok | {"sealed": [("reply", "250 2.0.0 Ok: queued as 4FZ1")]}),
-        (report, "r1", "delivery.delivered", {"source": "report", "attestation": "E", "facts": {"status": "2.0.0"}}),
-        (report, "r1", "link.opened", {"source": "portal", "facts": {"verdict": scanner}}),
-        (report, "r1", "link.opened", {"source": "portal", "sealed": [("ip", "192.0.2.44")]}),
-        (offer, "r1", "relay.accepted", ok | {"sealed": [("reply", "250 2.0.0 Ok: queued as 4FZ2")]}),
-        (offer, "r2", "relay.accepted", ok | {"sealed": [("reply", "250 2.1.5 Recipient OK")]}),
-        (offer, "r1", "download.started", {"source": "portal", "facts": {"file": "f1", "transfer": transfer}}),
-        (offer, "r1", "download.completed", {"source": "portal", "facts": {"file": "f1", "transfer": transfer}}),
-        (invitation, "r1", "relay.accepted", ok),
-        (invitation, "r2", "message.opened", {"source": "portal", "facts": {"verdict": proxy}}),
-        (invitation, "r3", "delivery.bounced", {"source": "report", "attestation": "E", "facts": {"status": "5.1.1"}}),
-        (invitation, "r4", "relay.accepted", ok),
+    return [
+        (report, "r1", taken | {"details": {"reply": "250 2.0.0 Ok: queued as 4FZ1"}}),
+        (report, "r1", {"kind": "delivery.delivered", "facts": {"status": "2.0.0"}} | stated),
+        (report, "r1", link | {"facts": {"verdict": scanner}}),
+        (report, "r1", link | {"details": {"ip": "192.0.2.44"}}),
+        (offer, "r1", taken | {"details": {"reply": "250 2.0.0 Ok: queued as 4FZ2"}}),
+        (offer, "r2", taken | {"details": {"reply": "250 2.1.5 Recipient OK"}}),
+        (offer, "r1", {"kind": "download.started"} | file),
+        (offer, "r1", {"kind": "download.completed"} | file),
+        (invitation, "r1", taken),
+        (invitation, "r2", {"kind": "message.opened", "source": "portal", "facts": {"verdict": proxy}}),
+        (invitation, "r3", {"kind": "delivery.bounced", "facts": {"status": "5.1.1"}} | stated),
+        (invitation, "r4", taken),
     ]
-    for letter, recipient, kind, details in events:
-        outcome = log.event(letter.message, recipient, kind, **details)
-        told.events.append((letter, recipient, outcome.recorded[0]))
 
 
 def _verdict(rule: str, seen: str) -> dict[str, str]:
@@ -127,31 +189,6 @@ def _verdict(rule: str, seen: str) -> dict[str, str]:
     return {"agent": "machine", "rule": rule, "list": "demo-1", "inputs": inputs}
 
 
-def _block(log: Log, told: Told) -> None:
-    _, offer, invitation = told.letters.values()
-    wanted: list[tuple[Letter, str, dict[str, Any]]] = [
-        (offer, "recipient", {"recipient": "r2", "reason": "wrong-recipient"}),
-        (offer, "file", {"recipient": "r1", "file": "f1"}),
-        (invitation, "recipient", {"recipient": "r1"}),
-    ]
-    for letter, scope, details in wanted:
-        made, outcome = log.block(letter.message, scope, **details)
-        told.blocks.append(Blocking(letter, made, outcome))
-    asked = {"file": "f1", "transfer": log.new_id()}
-    try:
-        log.event(offer.message, "r2", "download.started", source="portal", facts=asked)
-    except Blocked as denied:
-        told.denied = "r2", cast(Receipt, denied.receipt)
-
-
-def tamper(data: bytes) -> bytes:
-    """The evidence with the block's instant moved back by an hour, by someone who hopes that nobody computes."""
-    document = evidence.parse(data)
-    value: Any = canonical.loads(data, limit=len(data))
-    for place, held in enumerate(document.entries):
-        if b'"kind":"block.applied"' in held.entry:
-            start = held.entry.index(b'"at":"') + len(b'"at":"2026-11-23T')
-            hour = (int(held.entry[start : start + 2]) - 1) % 24
-            forged = held.entry[:start] + b"%02d" % hour + held.entry[start + 2 :]
-            value["entries"][place]["entry"] = base64.b64encode(forged).decode()
-    return canonical.dumps(value)
+def _entry(said: dict[str, Any]) -> Entry:
+    """The entry of an answer's receipt."""
+    return entry.decode(base64.b64decode(said["receipt"]["entry"]))

@@ -76,8 +76,10 @@ def open_reader(url: str) -> Reader:
 
 
 def is_empty(reader: Reader) -> bool:
-    """Whether nothing of ours is in a reader's database: no ledger was ever opened there, or it was lost."""
+    """Whether nothing of ours is in a reader's database: no ledger was ever opened there, or it was lost. StartRefused
+    where what is there is newer than we are."""
     with reader.snapshot() as connection:
+        engines.check_age(connection)
         return not engines.has_table(connection, tables.head.name)
 
 

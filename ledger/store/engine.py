@@ -137,6 +137,7 @@ def upgrade(engine: Engine) -> None:
         with engine.connect() as connection:
             if _revision(connection) == REVISION:
                 return
+            check_age(connection)
         with engine.begin() as connection:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -151,6 +152,16 @@ def upgrade(engine: Engine) -> None:
             importlib.import_module("alembic.command").upgrade(config, "head")
     except DBAPIError as error:
         raise StoreUnavailable(explain(error)) from None
+
+
+def check_age(connection: Connection) -> None:
+    """StartRefused for a schema that only a newer Postseal knows: this one must not write to it, and cannot read it."""
+    found = _revision(connection)
+    if found is not None and found > REVISION:
+        raise StartRefused(
+            f"a newer Postseal has upgraded this database (schema {found}; this one knows {REVISION}): "
+            "update this one, or bring back the backup from before the upgrade"
+        )
 
 
 def has_table(connection: Connection, name: str) -> bool:

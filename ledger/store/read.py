@@ -91,6 +91,11 @@ class Reader:
         with snapshot(self._engine) as connection:
             return [bytes(row[0]) for row in connection.execute(query.order_by(t.entries.c.seq))]
 
+    def requested(self, key: bytes) -> bool:
+        """Whether a request was recorded under this idempotency key."""
+        with snapshot(self._engine) as connection:
+            return connection.execute(_REQUEST, {"key": key}).first() is not None
+
     def chain(self, id: str) -> Chain | None:
         """Any chain by its own id."""
         return next(iter(self._chains(select(*_CHAIN).where(t.chains.c.id == id))), None)
@@ -241,6 +246,7 @@ class Reader:
 
 
 _HEAD = select(*(t.head.c[name] for name in Head.__slots__)).where(t.head.c.id == 1)
+_REQUEST = select(t.requests.c.key).where(t.requests.c.key == bindparam("key"))
 _ENTRY = select(t.entries.c.entry).where(t.entries.c.seq == bindparam("seq"))
 _EDGE = select(t.edge.c.data).where(t.edge.c.level == bindparam("level"))
 _LEAVES = (

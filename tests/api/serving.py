@@ -87,6 +87,7 @@ class Served:
     url: str
     keys: Mapping[str, str]
     _clients: dict[str, httpx.Client] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -95,10 +96,11 @@ class Served:
 
     def as_(self, role: str) -> httpx.Client:
         """A client with a key of this role; ``nobody`` has none."""
-        if role not in self._clients:
-            headers = {} if role == "nobody" else {"authorization": f"Bearer {self.keys[role]}"}
-            self._clients[role] = httpx.Client(base_url=self.url, headers=headers, timeout=60)
-        return self._clients[role]
+        with self._lock:
+            if role not in self._clients:
+                headers = {} if role == "nobody" else {"authorization": f"Bearer {self.keys[role]}"}
+                self._clients[role] = httpx.Client(base_url=self.url, headers=headers, timeout=60)
+            return self._clients[role]
 
     @property
     def size(self) -> int:
@@ -173,7 +175,7 @@ def serving(url: str, directory: Path, *, log: Log | None = None, **more: Any) -
                     assert thread.is_alive(), "the service did not start"
                     time.sleep(0.005)
                 host, port = listening.getsockname()
-                routes: Any = app._app
+                routes: Any = app._app._app  # type: ignore[attr-defined]
                 served = Served(opened, routes, service, f"http://{host}:{port}", make_keys(opened))
                 try:
                     yield served

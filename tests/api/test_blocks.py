@@ -159,3 +159,120 @@ def test_a_message_without_files_has_nothing_to_block(served: Served) -> None:
     before = served.size
     problem(block(served, message, scope="all"), "invalid")
     assert served.size == before
+
+
+# What is blocked, told later
+
+
+def listed(served: Served, message: str) -> list[Any]:
+    got = served.as_("sender").get(f"/v1/messages/{message}/blocks")
+    assert got.status_code == 200, got.text
+    assert got.headers["cache-control"] == "no-store"
+    told: list[Any] = got.json()["blocks"]
+    return told
+
+
+def lift(served: Served, message: str, made: str, **said: Any) -> httpx.Response:
+    got = served.as_("sender").post(f"/v1/messages/{message}/blocks/{made}/lift", json=said)
+    assert got.status_code == 201, got.text
+    return got
+
+
+def late(served: Served, message: str, recipient: str | None, file: str) -> None:
+    """A download that happened elsewhere: no block keeps it out."""
+    said = {"kind": "download.started", "file": file, "source": "webhook"}
+    said |= {} if recipient is None else {"recipient": recipient}
+    assert served.as_("sender").post(f"/v1/messages/{message}/events", json=said).status_code == 201
+
+
+def test_a_message_without_blocks_lists_none(served: Served) -> None:
+    assert listed(served, served.record()["message"]) == []
+
+
+def test_blocks_are_listed_as_they_were_answered(served: Served) -> None:
+    message = served.record()["message"]
+    answered = []
+
+    def blocked(**said: Any) -> httpx.Response:
+        got = block(served, message, **said)
+        answered.append(got)
+        assert [one["pairs"] for one in listed(served, message)] == [one.json()["pairs"] for one in answered]
+        return got
+
+    fetch(served, message, "r2", "f1")
+    one = blocked(scope="all", reason="wrong-recipient")
+    lifted = lift(served, message, one.json()["block"], reason="mistake")
+    fetch(served, message, "r1", "f2")
+    two = blocked(scope="file", file="f2")
+    late(served, message, "r3", "f2")
+    three = blocked(scope="recipient", recipient=RECIPIENTS[2])
+    four = blocked(scope="file", file="f1", recipient="r1", reason="again")
+    late(served, message, None, "f1")
+    five = blocked(scope="all")
+    late(served, message, "r1", "f1")
+    lift(served, message, three.json()["block"])
+    told = listed(served, message)
+    assert [one["pairs"] for one in told] == [one.json()["pairs"] for one in answered]
+    assert pairs(one)["r2", "f1"] == "no" and pairs(two)["r1", "f2"] == "no" and pairs(two)["r3", "f2"] == "yes"
+    assert pairs(three) == {("r3", "f1"): "yes", ("r3", "f2"): "no"} and pairs(four) == {("r1", "f1"): "yes"}
+    assert pairs(five)["r1", "f1"] == pairs(five)["r3", "f1"] == "unknown" and pairs(five)["r2", "f1"] == "no"
+    for said, got in zip(told, answered, strict=True):
+        made = served.check(got.json()["receipt"])
+        assert (said["block"], said["seq"], said["at"]) == (got.json()["block"], made.seq, made.at)
+    assert [one["in_force"] for one in told] == [False, True, False, True, True]
+    assert [one["scope"] for one in told] == ["all", "file", "recipient", "file", "all"]
+    assert [one.get("recipient") for one in told] == [None, None, "r3", "r1", None]
+    assert [one.get("reason") for one in told] == ["wrong-recipient", None, None, "again", None]
+    entry = served.check(lifted.json()["receipt"])
+    assert told[0]["lifted"] == {"seq": entry.seq, "at": entry.at, "reason": "mistake"}
+    assert set(told[2]["lifted"]) == {"seq", "at"} and "lifted" not in told[1]
+
+
+def test_sent_again_after_all_that_happened_since_it_says_the_same(served: Served) -> None:
+    message = served.record()["message"]
+    fetch(served, message, "r1", "f2")
+    first = block(served, message, f"first-{message}", scope="all")
+    lift(served, message, first.json()["block"])
+    fetch(served, message, "r1", "f1")
+    fetch(served, message, None, "f2")
+    late(served, message, "r3", "f1")
+    block(served, message, scope="file", file="f1")
+    size = served.size
+    again = block(served, message, f"first-{message}", scope="all")
+    assert again.status_code == 201 and served.size == size
+    assert again.json()["pairs"] == first.json()["pairs"] and again.json()["block"] == first.json()["block"]
+    assert list(pairs(first).values()).count("no") == 1
+
+
+def test_more_files_than_one_entry_names(served: Served) -> None:
+    octets = b"Subject: many\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+    for k in range(300):
+        octets += b"--x\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=%d.pdf\r\n" % k
+        octets += b"\r\n%d\r\n" % k
+    message = served.record(octets + b"--x--\r\n", hosted=[f"f{k}" for k in range(1, 301)])["message"]
+    fetch(served, message, "r2", "f300")
+    got = block(served, message, scope="all")
+    assert len(pairs(got)) == 900 and pairs(got)["r2", "f300"] == "no"
+    (told,) = listed(served, message)
+    assert told["pairs"] == got.json()["pairs"]
+
+
+def test_a_block_made_while_they_are_read_is_listed_whole_or_not_at_all(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = served.record()["message"]
+    block(served, message, scope="file", file="f1")
+    read = type(served.log.reader).chain_entries
+    waiting = [1]
+
+    def slowly(*arguments: Any) -> Any:
+        found = read(*arguments)
+        # After the message's own chain, before those of its recipients.
+        if waiting:
+            waiting.clear()
+            served.log.block(message, "all")
+        return found
+
+    monkeypatch.setattr(type(served.log.reader), "chain_entries", slowly)
+    assert [len(one["pairs"]) for one in listed(served, message)] == [3]
+    assert [len(one["pairs"]) for one in listed(served, message)] == [3, 6]

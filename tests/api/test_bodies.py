@@ -144,8 +144,8 @@ def test_what_is_compressed_is_not_hashed_as_it_came(unchanged: Served, message:
     for path, kind in (
         ("messages", "message/rfc822"),
         (f"messages/{message}/events", "application/json"),
-        ("events", "application/x-ndjson"),
         ("verify", "application/octet-stream"),
+        *([("events", "application/x-ndjson")] if coding != "gzip" else []),
     ):
         headers = {"content-type": kind, "content-encoding": coding}
         got = unchanged.as_("admin").post(f"/v1/{path}", content=MAIL, headers=headers)

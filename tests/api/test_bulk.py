@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import time
@@ -218,3 +219,49 @@ def test_more_lines_than_a_request_may_have(served: Served, message: str, monkey
     problem(send(served, b"x" * 10_001), "too-large")
     problem(send(served, iter([b"x" * 6_000] * 2)), "too-large")
     served.check_well()
+
+
+def packed(served: Served, body: bytes, key: str | None = None) -> httpx.Response:
+    headers = {"content-type": NDJSON, "content-encoding": "gzip"} | ({} if key is None else {"idempotency-key": key})
+    return served.as_("ingest").post("/v1/events", content=body, headers=headers)
+
+
+def test_a_body_may_come_as_gzip(served: Served, message: str) -> None:
+    rows = [line(message, f"z{k}", details={"words": "again and again " * 50}) for k in range(1200)]
+    half = len(rows) // 2
+    # In two members, as tools that compress in parallel write them.
+    body = gzip.compress(b"".join(rows[:half])) + gzip.compress(b"".join(rows[half:]))
+    lines, _ = told(packed(served, body))
+    assert [one["id"] for one in lines] == [f"z{k}" for k in range(1200)] and all("seq" in one for one in lines)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_what_is_no_gzip_is_refused_and_nothing_recorded(served: Served, number: int) -> None:
+    whole = gzip.compress(b"{}\n" * 100)
+    body = (b"", b"{}\n", whole[:-9], whole + b"more")[number]
+    before = served.size
+    problem(packed(served, body), "bad-request")
+    assert served.size == before
+
+
+def test_lines_before_a_broken_body_are_answered(served: Served, message: str) -> None:
+    rows = [line(message, f"b{k}", details={"words": f"{k}" * 40}) for k in range(3 * events.BATCH)]
+    body = gzip.compress(b"".join(rows))
+    before = served.size
+    lines, note = told(packed(served, body[: len(body) * 9 // 10], "broken-body"))
+    *answered, last = lines
+    assert set(last) == {"problem"} and "gzip" in last["problem"]["detail"]
+    assert len(answered) == served.size - before >= events.BATCH and served.open(note).size == served.size
+    # Sent again, whole, under the same key: each line once.
+    lines, _ = told(packed(served, body, "broken-body"))
+    assert [one["repeated"] for one in lines] == [True] * len(answered) + [False] * (len(rows) - len(answered))
+    assert served.size == before + len(rows)
+
+
+def test_a_bomb_ends_at_the_limit(served: Served, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "BODY_LIMIT", 1 << 20)
+    before = served.size
+    bomb = gzip.compress(b" " * (200 << 20))
+    assert len(bomb) < 1 << 18
+    problem(packed(served, bomb), "too-large")
+    assert served.size == before

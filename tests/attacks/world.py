@@ -18,7 +18,8 @@ from ledger import act, document, drafts, envelope, event, fingerprint, mark
 from ledger.checkpoint import Checkpoint
 from ledger.errors import Blocked
 from ledger.keys import KeyRing, MasterKey, ring_path
-from ledger.log import Log, Receipt, RecordedMessage
+from ledger.log import Log, RecordedMessage
+from ledger.receipt import Receipt
 from ledger.sequencer import Outcome, Submission
 
 ORIGIN = "log.example/attacked"

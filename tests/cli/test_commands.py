@@ -366,10 +366,11 @@ def test_hashes_say_which_line_ends_they_are_of(postseal: Commands, message: str
     assert second.json["raw"]["sha256"] == sha256(mail.read_bytes()).hexdigest()
 
 
-def test_a_claim_of_non_access_that_does_not_hold_is_said_at_once(
+def test_a_claim_of_non_access_that_is_not_true_is_refused_and_leaves_no_trace(
     postseal: Commands, message: str, tmp_path: Path
 ) -> None:
     postseal.ok("event", message, "download.started", "--recipient", "r1", "--file", "f1", "--source", "portal")
     place = tmp_path / "claim.json"
     ran = postseal("export", message, "--non-access", "--recipient", "r1", "--file", "f1", "-o", place)
-    assert ran.status == 1 and "does not hold" in ran.out and place.exists()
+    assert ran.status == 1 and "download.started of f1 on the chain of r1" in ran.err and not place.exists()
+    assert "evidence.exported" not in postseal.ok("show", message, "--json").out

@@ -19,6 +19,7 @@ from ledger.audit import Report, audit
 from ledger.errors import FormatError, ProofError
 from ledger.ids import format_time
 from ledger.keyhistory import endorsement
+from ledger.merkle import EMPTY_ROOT
 from ledger.note import Signer, sign
 from ledger.rules import LIMIT, RULES, RULES_VERSION
 from tests.ledger.lies import CONSEQUENCES, DIVIDED, LIES, Lie, built, story
@@ -89,6 +90,14 @@ def test_entries_past_the_checkpoint_are_no_finding() -> None:
     report = check(replace(built(told), note=shorter.note))
     assert report.ok
     assert report.checkpoint_size == len(told.drafts) - 9
+
+
+def test_the_mark_of_a_log_whose_first_process_died_at_once_is_no_finding() -> None:
+    told = story()
+    first, later = told.maker.signers
+    for signer, found in ((first, set()), (later, {"checkpoint"}), (Signer(ORIGIN, bytes(32)), {"checkpoint"})):
+        report = check(replace(built(told), note=build([], signer).note), vkeys=[first.vkey], expect=(0, EMPTY_ROOT))
+        assert (rules(report), report.checkpoint_size) == (found, 0)
 
 
 def test_outages_and_steps_are_facts() -> None:

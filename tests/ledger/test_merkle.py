@@ -337,30 +337,17 @@ def test_every_step_proves_its_leaves_from_memory() -> None:
     for size in range(1, MOST + 1):
         for start in range(size):
             growth = grown(start, size)
+            assert (growth.start, growth.size) == (start, size)
             for index in range(start, size):
-                assert merkle.prove_inclusion(index, size, growth) == path(index, LEAVES[:size])
+                assert growth.prove(index) == path(index, LEAVES[:size])
 
 
-def test_a_step_proves_no_other_leaf() -> None:
-    """Nor in a tree of another size: what it does not hold it does not make up."""
-    for start, size in ((8, 20), (13, 40), (31, 70)):
-        growth = grown(start, size)
-        for index in range(start):
-            try:
-                made = merkle.prove_inclusion(index, size, growth)
-            except ProofError:
-                continue
-            # The sibling of the last leaf before the step may be the first in it.
-            assert made == path(index, LEAVES[:size])
-        with pytest.raises(ProofError, match="not of the last step"):
-            merkle.prove_inclusion(0, size, growth)
-        with pytest.raises(ProofError, match="not of the last step"):
-            merkle.prove_inclusion(size, size + 1, grown(start, size - 1))
-
-
-def test_a_step_without_leaves_proves_nothing() -> None:
-    with pytest.raises(ProofError):
-        merkle.prove_inclusion(5, 20, grown(20, 20))
+@pytest.mark.parametrize(("start", "size"), [(8, 20), (13, 40), (31, 70), (20, 20)])
+def test_a_step_proves_no_other_leaf(start: int, size: int) -> None:
+    growth = grown(start, size)
+    for index in (*range(start), -1, size, size + 1, True, float(size - 1)):
+        with pytest.raises(ProofError, match="not of this step"):
+            growth.prove(index)  # type: ignore[arg-type]
 
 
 @settings(deadline=None, max_examples=300)

@@ -14,7 +14,7 @@ import pytest
 from ledger import drafts, envelope, fingerprint
 from ledger.errors import FormatError, InvalidRequest, UnknownReference
 from ledger.log import Log
-from ledger.search import MOST, SHOWN, Found
+from ledger.search import MOST, SHOWN, Found, Wanted
 from ledger.state import STATES
 from ledger.store import append, find, tables
 from tests.ledger.ledgers import HOUR, Time, counting, download, mail, open_log, outcomes, submit
@@ -97,7 +97,7 @@ class Place:
         return found[::-1]
 
     def ids(self, **wanted: Any) -> list[str]:
-        return [one.message for one in self.log.search(**({"limit": MOST} | wanted))]
+        return [one.message for one in self.log.search(Wanted(**({"limit": MOST} | wanted)))]
 
 
 def fits(sent: Sent, name: str, value: Any) -> bool:
@@ -211,7 +211,7 @@ def test_page_by_page(place: Place, wanted: dict[str, Any]) -> None:
 
 
 def test_what_is_found(place: Place) -> None:
-    for found in place.log.search(limit=MOST):
+    for found in place.log.search(Wanted(limit=MOST)):
         sent = next(one for one in place.sent if one.id == found.message)
         opened = place.log.overview(sent.id)
         assert found.subject is not None and found.subject.startswith(" ".join(sent.subject))
@@ -231,7 +231,7 @@ WRONG: list[dict[str, Any]] = [
 @pytest.mark.parametrize("wrong", WRONG, ids=ascii)
 def test_what_cannot_be_looked_for(place: Place, wrong: dict[str, Any]) -> None:
     with pytest.raises((InvalidRequest, FormatError)) as caught:
-        place.log.search(**wrong)
+        place.log.search(Wanted(**wrong))
     assert "\n" not in str(caught.value)
 
 
@@ -239,7 +239,7 @@ def test_a_page_after_nothing(place: Place) -> None:
     recipient = place.log.overview(place.sent[0].id).recipients[0].chain
     for unknown in (place.log.new_id(), recipient, place.log.id, "x"):
         with pytest.raises(UnknownReference):
-            place.log.search(before=unknown)
+            place.log.search(Wanted(before=unknown))
 
 
 def test_the_rarest_leads(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +276,7 @@ def test_part_after_part(database_url: str, tmp_path: Path, monkeypatch: pytest.
                 ({"subject": "10"}, sent[19:20]),
             ):
                 found: list[str] = []
-                while page := log.search(**wanted, limit=limit, before=found[-1] if found else None):  # type: ignore[arg-type]
+                while page := log.search(Wanted(**wanted, limit=limit, before=found[-1] if found else None)):  # type: ignore[arg-type]
                     found += [one.message for one in page]
                 assert found == expected, (wanted, limit)
 
@@ -285,7 +285,7 @@ def test_no_more_statements_for_more_messages(place: Place) -> None:
     asked = []
     for limit in (3, MOST):
         with counting(place.log) as queries:
-            place.log.search(domain="us.example", file=".pdf", limit=limit)
+            place.log.search(Wanted(domain="us.example", file=".pdf", limit=limit))
         asked.append(len(queries))
     assert asked[0] == asked[1] < 9
 
@@ -294,7 +294,7 @@ def test_no_more_statements_for_more_messages(place: Place) -> None:
 
 
 def first(log: Log, **wanted: Any) -> Found:
-    return log.search(**wanted, limit=1)[0]
+    return log.search(Wanted(**wanted, limit=1))[0]
 
 
 def test_what_was_erased_is_missing(database_url: str, tmp_path: Path) -> None:
@@ -312,14 +312,14 @@ def test_what_was_erased_is_missing(database_url: str, tmp_path: Path) -> None:
             o.address for o in made.recipients
         ]
         erase(r2.chain, f"{made.message}:shared")
-        assert log.search(address=r2.address) == []
+        assert log.search(Wanted(address=r2.address)) == []
         found = first(log, address=made.recipients[2].address)
         assert [one.address for one in found.recipients] == ["r1@example.com", None, "r3@example.com"]
         assert found.recipients[1].role is None and found.recipients[1].state == "recorded"
         erase(made.message)
         found = first(log)
         assert (found.subject, found.mail_from, found.count) == (None, None, 3)
-        assert log.search(subject="plan") == []
+        assert log.search(Wanted(subject="plan")) == []
         overview = log.overview(made.message)
         assert set(overview.disclosed) == {"r1", "r3"}
 
@@ -346,4 +346,4 @@ def test_an_event_is_not_taken_for_what_the_message_said(database_url: str, tmp_
         found = first(log)
         assert (found.subject, found.mail_from) == ("the plan", "sender@example.org")
         assert found.recipients[0].address == "r1@example.com"
-        assert log.search(address="eve@evil.example") == [] == log.search(subject="another")
+        assert log.search(Wanted(address="eve@evil.example")) == [] == log.search(Wanted(subject="another"))

@@ -7,8 +7,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+from ledger.errors import StartRefused
 from ledger.store import engine as engines
-from ledger.store import open_store, tables
+from ledger.store import is_empty, open_store, tables
 
 
 def test_from_nothing_to_the_tables(database_url: str) -> None:
@@ -46,6 +47,21 @@ def test_a_table_that_is_not_so_is_noticed(database_url: str) -> None:
 def test_twice_is_once(database_url: str) -> None:
     for _ in range(2):
         open_store(database_url).close()
+
+
+def test_what_a_newer_version_made_is_neither_written_nor_read(database_url: str) -> None:
+    newer = f"{int(engines.REVISION) + 1:04}"
+    store = open_store(database_url)
+    try:
+        with store.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :newer"), {"newer": newer})
+        for use in (lambda: open_store(database_url), lambda: is_empty(store.reader)):
+            with pytest.raises(StartRefused, match=f"newer.*schema {newer}; this one knows {engines.REVISION}"):
+                use()
+        with store.engine.connect() as connection:
+            assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == newer
+    finally:
+        store.close()
 
 
 def test_a_migration_that_fails_leaves_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

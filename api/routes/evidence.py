@@ -1,0 +1,57 @@
+"""Evidence: what is handed to somebody who must not have to trust us."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import anyio.to_thread
+from fastapi import APIRouter, Path, Request, Response
+
+from api import bodies, drafting, idempotency, schemas
+from api.openapi import APPENDING, appends, body_of, needs, problems
+from api.service import serving
+from ledger import evidence
+from ledger.sequencer import Submission
+
+router = APIRouter(tags=["evidence"])
+
+MEDIA_TYPE: Final = "application/json"
+
+_DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Evidence (`postseal-evidence/1`), these very octets: `postseal verify` checks them offline",
+        "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
+        "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "/v1/messages/{message}/evidence",
+    openapi_extra=needs("export") | appends(body_of(schemas.NewEvidence)),
+    response_class=Response,
+    responses=_DOCUMENT | problems(*APPENDING, "not-found", "adverse"),
+)
+async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Response:
+    """Evidence of a message up to now, for all its recipients or for one (it then shows no other). The export is itself
+    an entry. A claim of non-access that would not be true is refused, with the fact in the way; and it is not complete
+    before an auditor has vouched that nothing is filed elsewhere (`postseal audit --sign`)."""
+    service = serving(request)
+    caller = await service.caller(request, "export")
+    body = await bodies.read_json(request)
+    said = bodies.parse(schemas.NewEvidence, body)
+    key, digest = idempotency.of(service, caller, request, body)
+    recipient = said.recipient
+    if recipient is not None and "@" in recipient:
+        recipient = await anyio.to_thread.run_sync(drafting.recipient_of, service, message, recipient)
+    log, actor = service.log, service.log.person(caller.id, caller.name)
+    claim, closing = await anyio.to_thread.run_sync(
+        lambda: log.prepare_export(message, recipient=recipient, kind=said.kind, file=said.file, actor=actor, key=key)
+    )
+    done = await service.gathering.write(Submission(closing, key, digest))
+    data = await anyio.to_thread.run_sync(lambda: evidence.format(log.assemble(claim, done)))
+    headers = {
+        "cache-control": "no-store",
+        "content-disposition": f'attachment; filename="evidence-{message}.json"',
+    }
+    return Response(data, 200, headers, MEDIA_TYPE)
