@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from api.errors import Problem
 
@@ -29,30 +29,39 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}").fullmatch
 
 async def read(request: Request, limit: int) -> bytes:
     """The whole body; one that is too long is refused before it is read if its length says so, else on the way."""
-    declared = request.headers.get("content-length")
-    if declared is not None and (not declared.isascii() or not declared.isdigit() or int(declared) > limit):
+    if any(not declared.isdigit() or int(declared) > limit for declared in header(request, b"content-length")):
         raise Problem("too-large", f"the body is longer than {limit:,} bytes")
+    _refuse_encoded(request)
     parts = []
     size = 0
-    async for chunk in stream(request):
-        size += len(chunk)
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         if size > limit:
             raise Problem("too-large", f"the body is longer than {limit:,} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
+        if not message.get("more_body", False):
+            return b"".join(parts)
 
 
-def stream(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes. One that was compressed on the way would be hashed as it came, and is refused."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+def header(connection: HTTPConnection, name: bytes) -> list[bytes]:
+    """Every value that a header of this name (in lower case) was sent with."""
+    return [value for said, value in connection.scope["headers"] if said == name]
+
+
+def _refuse_encoded(request: Request) -> None:
+    """A body that was compressed on the way would be hashed as it came."""
+    if any(coding.lower() != b"identity" for coding in header(request, b"content-encoding")):
         raise Problem("unsupported-media-type", "send the body as it is, without a Content-Encoding")
-    return request.stream()
 
 
 async def unpacked(request: Request) -> AsyncIterator[bytes]:
     """The body as it comes, or what it holds if it is compressed with gzip, in pieces of `PIECE` octets at most."""
-    if request.headers.get("content-encoding", "identity").lower() != "gzip":
-        async for chunk in stream(request):
+    if [coding.lower() for coding in header(request, b"content-encoding")] != [b"gzip"]:
+        _refuse_encoded(request)
+        async for chunk in request.stream():
             yield chunk
         return
     inflate = zlib.decompressobj(wbits=_GZIP)
@@ -72,8 +81,9 @@ async def unpacked(request: Request) -> AsyncIterator[bytes]:
 
 
 def media_type(request: Request) -> str:
-    """The body's type without its parameters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """The body's type without its parameters; empty where there is none, or more than one."""
+    said = header(request, b"content-type")
+    return said[0].decode("latin-1").partition(";")[0].strip().lower() if len(said) == 1 else ""
 
 
 async def read_json(request: Request, limit: int = JSON_LIMIT) -> bytes:

@@ -8,10 +8,11 @@ from typing import Final
 
 from starlette.requests import Request
 
+from api import bodies
 from api.errors import Problem
 from api.service import Caller, Service
 
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+_KEY: Final = re.compile(rb"[\x21-\x7e]{1,255}").fullmatch
 
 
 def of(service: Service, caller: Caller, request: Request, *said: bytes) -> tuple[bytes | None, bytes | None]:
@@ -41,11 +42,11 @@ def of_line(
 
 
 def _said(request: Request) -> str | None:
-    said = request.headers.getlist("idempotency-key")
+    said = bodies.header(request, b"idempotency-key")
     if not said:
         return None
     if len(said) > 1 or _KEY(said[0]) is None:
         raise Problem(
             "bad-request", "an Idempotency-Key has 1 to 255 visible ASCII characters, and a request one of it"
         )
-    return said[0]
+    return said[0].decode("ascii")

@@ -12,10 +12,11 @@ from typing import Any, Final
 import anyio.to_thread
 from starlette.requests import HTTPConnection
 
-from api import answers
+from api import answers, bodies
 from api.errors import Problem
 from api.gathering import Gathering
 from api.keeping import Kept
+from api.known import Known
 from api.metrics import Metrics, age
 from api.roles import may
 from api.settings import Settings
@@ -27,20 +28,14 @@ from ledger.log import Log
 from ledger.receipt import is_at_hand
 from ledger.sequencer import Outcome
 from ledger.state import Chain
-from ledger.store.credentials import Credential, Credentials
+from ledger.store.credentials import Credentials
 from ledger.store.read import Reader
-
-KNOWN_SECONDS: Final = 1.0
-"""How long a process takes a credential for what it was: another process's revocation counts from then on."""
 
 FRESH_SECONDS: Final = 0.1
 """How old a checkpoint may be that is handed out."""
 
 TILES: Final = 32 << 20
 """Octets of tiles and entry bundles kept in memory."""
-
-KNOWN: Final = 10_000
-"""Credentials remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +57,15 @@ class Service:
         self.settings = settings
         self.metrics = Metrics(self._gauges)
         log.sequencer.watch = self.metrics.batch
-        self._known: dict[str, tuple[float, Credential]] = {}
+        self.known = Known(credentials.find)
         self._used: dict[str, int] = {}
         self.tiles = Kept(TILES)
         self._gathering: Gathering | None = None
         self._audited = LastAudit()
         self._checkpoint = log.checkpoint()
         self._checkpoint_until = 0.0
+        self._looking = asyncio.Lock()
+        self._looks = 0
 
     @property
     def gathering(self) -> Gathering:
@@ -79,34 +76,22 @@ class Service:
 
     async def caller(self, connection: HTTPConnection, act: str | None) -> Caller:
         """Who sent this request, if he may do ``act`` (None: something that is open to all). Problem otherwise."""
-        said = connection.headers.getlist("authorization")
+        said = bodies.header(connection, b"authorization")
         # Of two, whoever looked on the way may have looked at the other.
         if len(said) != 1:
             raise Problem("no-key", "send one API key: Authorization: Bearer postseal_...")
-        scheme, _, key = said[0].partition(" ")
+        scheme, _, key = said[0].decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise Problem("no-key", "the Authorization header must be: Bearer, and an API key")
-        credential = await self._find(key.strip())
+        credential = await self.known.find(key.strip())
+        if credential is not None:
+            self._used[credential.id] = time.time_ns() // 1000
         if credential is None or credential.revoked is not None:
             raise Problem("wrong-key", "this API key is not known here, or was revoked")
         if act is not None and not may(credential.role, act):
             raise Problem("forbidden", f"a key of role {credential.role} may not do this")
         connection.scope.setdefault("state", {})["caller"] = {"key": credential.id, "role": credential.role}
         return Caller(credential.id, credential.role, f"{credential.label} ({credential.role}, key {credential.id})")
-
-    async def _find(self, key: str) -> Credential | None:
-        now = time.monotonic()
-        known = self._known.get(key)
-        if known is None or now > known[0]:
-            found = await anyio.to_thread.run_sync(self.credentials.find, key)
-            if found is None:
-                self._known.pop(key, None)
-                return None
-            if len(self._known) >= KNOWN:
-                self._known.clear()
-            known = self._known[key] = now + KNOWN_SECONDS, found
-        self._used[known[1].id] = time.time_ns() // 1000
-        return known[1]
 
     async def receipt(self, outcome: Outcome, index: int = 0) -> dict[str, Any]:
         """The receipt of one entry of an act, as JSON."""
@@ -121,13 +106,22 @@ class Service:
         written = self.log.signed
         if written is not None and written[0].size > self._checkpoint[0].size:
             self._checkpoint = written
-        now = time.monotonic()
-        if now > self._checkpoint_until or self._checkpoint[0].size < holding:
+        if time.monotonic() > self._checkpoint_until or self._checkpoint[0].size < holding:
+            await self._look()
+        return self._checkpoint
+
+    async def _look(self) -> None:
+        """Read the newest state: once for all who ask meanwhile, and for none whose asking it began before."""
+        before = self._looks
+        async with self._looking:
+            if self._looks > before:
+                return
+            self._looks += 1
+            now = time.monotonic()
             found = await anyio.to_thread.run_sync(self.log.checkpoint)
             if found[0].size >= self._checkpoint[0].size:
                 self._checkpoint = found
             self._checkpoint_until = now + FRESH_SECONDS
-        return self._checkpoint
 
     def _gauges(self) -> Iterator[tuple[str, str, float]]:
         """Read for `/metrics`, on a worker thread."""
@@ -145,10 +139,6 @@ class Service:
             yield "postseal_heartbeat_age_seconds", "Since a recorder was last known to be alive", age(beat)
             if audited is not None:
                 yield "postseal_audit_age_seconds", "Since an audit was last recorded", age(audited)
-
-    def forget(self, id: str) -> None:
-        """A credential was revoked here: it counts at once."""
-        self._known = {key: known for key, known in self._known.items() if known[1].id != id}
 
     def note_use(self) -> None:
         """Write down when credentials were last used. Not on the event loop."""

@@ -59,7 +59,7 @@ async def revoke(request: Request, id: Annotated[str, Path(pattern=r"^[a-z2-7]{1
     service = serving(request)
     await service.caller(request, "keys")
     await anyio.to_thread.run_sync(service.credentials.revoke, id, time.time_ns() // 1000)
-    service.forget(id)
+    service.known.forget(id)
     return Response(status_code=204)
 
 
