@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Final
 
 from ledger.errors import InFlight, LedgerError, Unavailable
@@ -24,8 +25,9 @@ PATIENCE: Final = 0.05
 writer take turns at every row, which makes both several times slower. Past that the database is slow, and the loop has
 others to answer."""
 
-UNDER_WAY: Final = 2
-"""Batches with the sequencer at a time: one being written, one that is ready when it is done."""
+UNDER_WAY: Final = 32
+"""What was handed over and not answered: while other processes write, the sequencer waits for the head and takes all
+of it when it has that."""
 
 
 class Gathering:
@@ -37,7 +39,8 @@ class Gathering:
         self._room = waiting
         self._keys: set[bytes] = set()
         self._ready: deque[tuple[Submission, asyncio.Future[Outcome]]] = deque()
-        self._under_way = 0
+        self._under_way: deque[Future[list[Answer]]] = deque()
+        log.sequencer.taken = self._taken
         self._scheduled = False
 
     @property
@@ -57,7 +60,7 @@ class Gathering:
         answered: asyncio.Future[Outcome] = self._loop.create_future()
         self._ready.append((submission, answered))
         self._room -= 1
-        if not self._scheduled and self._under_way < UNDER_WAY:
+        if not self._scheduled and len(self._under_way) < UNDER_WAY:
             # At the end of this turn of the loop: who else is ready by then comes along.
             self._scheduled = True
             self._loop.call_soon(self._send)
@@ -70,27 +73,38 @@ class Gathering:
 
     def _send(self) -> None:
         self._scheduled = False
-        while self._ready and self._under_way < UNDER_WAY:
+        while self._ready and len(self._under_way) < UNDER_WAY:
             batch = [self._ready.popleft() for _ in range(min(BATCH, len(self._ready)))]
             try:
                 future = self._log.submit([submission for submission, _ in batch])
             except LedgerError as error:
                 self._settle(batch, [error] * len(batch))
                 continue
-            try:
-                self._settle(batch, future.result(PATIENCE))
-            except TimeoutError:
-                self._under_way += 1
-                future.add_done_callback(lambda done, batch=batch: self._done(done, batch))  # type: ignore[misc]
+            if self._log.sequencer.alone:
+                with suppress(TimeoutError):
+                    self._settle(batch, future.result(PATIENCE))
+                    continue
+            self._under_way.append(future)
+            future.add_done_callback(lambda done, batch=batch: self._done(done, batch))  # type: ignore[misc]
+
+    def _taken(self) -> None:
+        # On the writer's thread. A loop that is closed has nobody who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stand_still)
+
+    def _stand_still(self) -> None:
+        if self._under_way:
+            with suppress(TimeoutError):
+                self._under_way[0].exception(PATIENCE)
 
     def _done(self, future: Future[list[Answer]], batch: list[tuple[Submission, asyncio.Future[Outcome]]]) -> None:
         # On the writer's thread. A loop that is closed has nobody left to tell.
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._answer, future.result(), batch)
+            self._loop.call_soon_threadsafe(self._answer, future, batch)
 
-    def _answer(self, answers: list[Answer], batch: list[tuple[Submission, asyncio.Future[Outcome]]]) -> None:
-        self._under_way -= 1
-        self._settle(batch, answers)
+    def _answer(self, future: Future[list[Answer]], batch: list[tuple[Submission, asyncio.Future[Outcome]]]) -> None:
+        self._under_way.remove(future)
+        self._settle(batch, future.result())
         self._send()
 
     def _settle(self, batch: list[tuple[Submission, asyncio.Future[Outcome]]], answers: list[Answer]) -> None:

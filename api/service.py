@@ -106,15 +106,19 @@ class Service:
         written = self.log.signed
         if written is not None and written[0].size > self._checkpoint[0].size:
             self._checkpoint = written
-        if time.monotonic() > self._checkpoint_until or self._checkpoint[0].size < holding:
-            await self._look()
+        if not self._has(holding):
+            await self._look(holding)
         return self._checkpoint
 
-    async def _look(self) -> None:
-        """Read the newest state: once for all who ask meanwhile, and for none whose asking it began before."""
+    def _has(self, holding: int) -> bool:
+        return time.monotonic() <= self._checkpoint_until and self._checkpoint[0].size >= holding
+
+    async def _look(self, holding: int) -> None:
+        """Read the newest state, once for all who wait. Whoever asks for what is not there yet has it read anew, unless
+        that was begun after he asked."""
         before = self._looks
         async with self._looking:
-            if self._looks > before:
+            if self._looks > before or self._has(holding):
                 return
             self._looks += 1
             now = time.monotonic()

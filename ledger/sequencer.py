@@ -45,7 +45,7 @@ from ledger.ids import uuid7
 from ledger.merkle import EMPTY_ROOT, Growth
 from ledger.note import Signer
 from ledger.plan import Act
-from ledger.store.append import Appender, Conflict
+from ledger.store.append import Appender, Conflict, Head
 from ledger.transaction import Recorded, Transaction
 from ledger.tree import Tree
 
@@ -139,6 +139,7 @@ class Sequencer:
         self._queue: deque[_Group] = deque()
         self._queued = 0
         self._in_flight: set[bytes] = set()
+        self._held: Head | Exception | None = None
         self._closing = False
         self._halted: LedgerError | None = None
         self._thread = threading.Thread(target=self._run, name="postseal-sequencer", daemon=True)
@@ -193,6 +194,9 @@ class Sequencer:
                     self._ready.wait()
                 if not self._queue:
                     return
+            # The head first, the batch then: whoever comes while others hold the head is written with the rest.
+            self._lock()
+            with self._ready:
                 groups = [self._queue.popleft()]
                 count = len(groups[0].submissions)
                 while self._queue and count + len(self._queue[0].submissions) <= MAX_BATCH:
@@ -208,6 +212,7 @@ class Sequencer:
                 answers = self._settle(submissions) if submissions else []
                 if self.watch is not None and submissions:
                     self.watch(len(submissions), time.perf_counter() - begun)
+            self._unlock()
             with self._ready:
                 for group in groups:
                     self._queued -= len(group.submissions)
@@ -217,6 +222,31 @@ class Sequencer:
                 end = start + len(group.submissions)
                 group.future.set_result(answers[start:end])
                 start = end
+
+    def _lock(self) -> None:
+        if self._halted is not None:
+            return
+        try:
+            self._held = head = self._appender.begin()
+        except Exception as error:
+            # The batch meets it, and answers for it.
+            self._held = error
+            return
+        self.alone = head.batch == self._tree.batch
+        if self.taken is not None and not self.alone:
+            self.taken()
+
+    def _unlock(self) -> None:
+        """Where nobody was left to write for."""
+        held, self._held = self._held, None
+        if isinstance(held, Head):
+            self._appender.rollback()
+
+    alone = False
+    """Whether the last batch found the head as this writer had left it: no other process writes."""
+
+    taken: Callable[[], None] | None = None
+    """Told, on the writer's thread, that the head is held and a batch begins, while others write too."""
 
     watch: Callable[[int, float], None] | None = None
     """Told of each batch, on the writer's thread: how many acts, and the seconds until they were answered for."""
@@ -302,7 +332,10 @@ class Sequencer:
         )
 
     def _decide(self, submissions: Sequence[Submission]) -> tuple[Clock, Signer, Transaction, list[Answer]]:
-        head = self._appender.begin()
+        held, self._held = self._held, None
+        if isinstance(held, Exception):
+            raise held
+        head = self._appender.begin() if held is None else held
         size, root = self._durable
         if head.size < size or (head.size == size and head.root != root):
             raise RolledBack(

@@ -72,14 +72,15 @@ class Watched:
 
 
 class Gate:
-    """Holds the writer at the begin of its next batches until it is opened."""
+    """Holds the writer's next batches until it is opened: before it writes them, or before it begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: str = "write") -> None:
+        self._place = place
         self.arrived = threading.Event()
         self.opened = threading.Event()
 
     def __call__(self, name: str, when: str) -> None:
-        if (name, when) == ("begin", "before"):
+        if (name, when) == (self._place, "before"):
             self.arrived.set()
             assert self.opened.wait(30)
 
@@ -217,6 +218,46 @@ def test_what_arrives_while_a_batch_is_written_forms_the_next(place: Place) -> N
     assert len(notes) == 1 and alone.checkpoint not in notes
     seqs = [outcome(answer).recorded[0].seq for future in later for answer in future.result()]
     assert seqs == list(range(seqs[0], seqs[0] + 120))
+
+
+def test_what_arrives_while_others_hold_the_head_is_written_with_the_rest(place: Place) -> None:
+    gate = Gate("begin")
+    with bare(place.url, place.directory, lambda appender: Watched(appender, gate)) as writer:
+        futures = [writer.sequencer.submit([Submission(beat(place.log.instance))])]
+        assert gate.arrived.wait(30)
+        futures += [writer.sequencer.submit([Submission(beat(place.log.instance))] * 3) for _ in range(40)]
+        gate.opened.set()
+        notes = {outcome(answer).checkpoint for future in futures for answer in future.result(30)}
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("halted", [False, True])
+def test_a_head_that_nobody_is_left_to_write_for_is_let_go(place: Place, halted: bool) -> None:
+    gate = Gate("begin")
+    with bare(place.url, place.directory, lambda appender: Watched(appender, gate)) as writer:
+        gone = writer.sequencer.submit([Submission(beat(place.log.instance))])
+        assert gate.arrived.wait(30)
+        if halted:
+            writer.sequencer.halt(Unavailable("halted by a test"))
+        else:
+            assert gone.cancel()
+        gate.opened.set()
+        while writer.sequencer.queued:
+            threading.Event().wait(0.001)
+        # Else this would wait until the other writer ends.
+        outcomes(submit(place.log, beat(place.log.instance)))
+    if halted:
+        assert "halted by a test" in str(gone.result(30)[0])
+
+
+def test_a_writer_knows_whether_it_is_alone(place: Place) -> None:
+    told: list[bool] = []
+    with bare(place.url, place.directory) as one, bare(place.url, place.directory) as other:
+        one.sequencer.taken = lambda: told.append(one.sequencer.alone)
+        for writer, alone in ((one, False), (one, True), (other, False), (one, False), (one, True), (one, True)):
+            outcomes(submit(writer.sequencer, beat(place.log.instance)))
+            assert writer.sequencer.alone is alone
+    assert told == [False, False]
 
 
 def test_a_refused_act_does_not_touch_the_others(place: Place) -> None:
