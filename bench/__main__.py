@@ -164,16 +164,20 @@ def _with_postgresql(sizes: Sizes, server: Postgres, directory: Path, progress: 
 
 
 def _over_http(sizes: http.Sizes, server: Postgres, directory: Path, progress: Progress) -> list[Figure]:
-    tell = _bar(progress, "HTTP", 4)
-    figures = http.run(f"sqlite:///{directory}/http.db", directory / "http", "SQLite", (5000, 20_000), sizes)
+    tell = _bar(progress, "HTTP", 6)
+    url = f"sqlite:///{directory}/http.db"
+    figures = http.run(url, directory / "http", "SQLite", (5000, 20_000), sizes)
+    tell()
+    figures += http.several(url, directory / "http", "SQLite", 2, sizes)
     tell()
     figures += http.messages(f"sqlite:///{directory}/many.db", directory / "many", "SQLite", sizes)
     tell()
     with server.fresh_database() as url:
         figures += http.run(url, directory / "http-pg", "PostgreSQL", (4000, 15_000), sizes)
         tell()
-        figures += http.several(url, directory / "http-pg", "PostgreSQL", 3, sizes)
-        tell()
+        for processes in (2, 3):
+            figures += http.several(url, directory / "http-pg", "PostgreSQL", processes, sizes)
+            tell()
     return figures
 
 

@@ -41,7 +41,8 @@ class Tree:
         self.ciphers: dict[str, tuple[int, AESGCM]] = {}
         self.doubtful: dict[str, tuple[int, AESGCM]] = {}
         """Ciphers from before another process wrote: it may have destroyed their data keys."""
-        self.last_key = -1
+        self.last_key: int | None = None
+        """The newest data key's number; None where it has to be asked."""
 
     def forget(self) -> None:
         """After a failure: what is remembered may never have been written."""
@@ -81,18 +82,22 @@ class Tree:
         rows = appender.leaves(known)
         leaves = [leaf for _, leaf in rows]
         self.frontier = self._extend(head, leaves, known)
-        for no in {no for no, _ in rows[max(left - known, 0) :]}:
+        touched = {no for no, _ in rows[max(left - known, 0) :]}
+        for no in touched:
             self.chains.pop(no, None)
         self.doubtful.update(self.ciphers)
         self.ciphers = {}
         if len(self.doubtful) > MAX_CIPHERS:
             self.doubtful = {}
-        self.edge = dict(appender.edge())
+        # Above the leaves the edge changes only with a tile that was filled.
+        if self.log is None or left < partial:
+            self.edge = dict(appender.edge())
         low = leaves[partial - known :]
         if low:
             self.edge[0] = b"".join(low)
-        self.log = appender.log_chain()
-        self.last_key = appender.last_data_key()
+        if self.log is None or 0 in touched:
+            self.log = appender.log_chain()
+        self.last_key = None
 
     def _extend(self, head: Head, leaves: Sequence[bytes], known: int) -> Frontier:
         """The frontier the head names; ``leaves`` are those from number ``known`` on."""

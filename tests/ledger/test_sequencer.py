@@ -23,6 +23,7 @@ from ledger.note import Signer, Verifier
 from ledger.plan import Plan
 from ledger.sequencer import Answer, Outcome, Submission
 from ledger.store import tables as t
+from ledger.store.inspect import inspect
 from tests.ledger.ledgers import bare, beat, download, mail, open_log, outcome, outcomes, record, submit
 from tests.ledger.walk import walk
 
@@ -258,6 +259,23 @@ def test_a_writer_knows_whether_it_is_alone(place: Place) -> None:
             outcomes(submit(writer.sequencer, beat(place.log.instance)))
             assert writer.sequencer.alone is alone
     assert told == [False, False]
+
+
+def test_writers_in_turns_go_on_from_each_other(place: Place) -> None:
+    """Over the ends of tiles, with new data keys and with entries on the log's chain, or without."""
+    log = place.log
+    message = record(log).message
+    with bare(place.url, place.directory) as one, bare(place.url, place.directory) as other:
+        for turn, count in enumerate((1, 255, 256, 3, 300, 253, 2, 600, 1, 1)):
+            writer = (one, other)[turn % 2].sequencer
+            acts: list[Any] = [log.draft(message, "r1", "message.opened", facts={"item": k}) for k in range(count)]
+            acts += [beat(log.instance)] * (turn % 3)
+            if turn % 4 in (1, 2):
+                acts.append(log.prepare(*mail())[0])
+            # In one commit each: a writer that was wrong about the ledger would have tried again in parts.
+            assert len({done.checkpoint for done in outcomes(submit(writer, *acts))}) == 1
+            assert writer.defect is None
+    assert inspect(log.reader, log.ring).findings == []
 
 
 def test_a_refused_act_does_not_touch_the_others(place: Place) -> None:

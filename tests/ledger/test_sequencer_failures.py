@@ -78,7 +78,8 @@ class Stage:
         self.submissions: list[Submission] = []
 
     def prepare(self) -> None:
-        """A fresh batch: every table gets something, and something is looked up in each."""
+        """A fresh batch: every table gets something, and everything is looked up that there is."""
+        self.writer.sequencer._tree.forget()
         log = self.place.log
         old = record(log, tokens={1: [log.new_id().replace("-", "") * 2]})
         started = download(log, old.message, "r1")
