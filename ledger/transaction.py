@@ -361,7 +361,11 @@ class Transaction(View):
                 if known is None or known[0] != no:
                     known = no, self._keys.open_data_key(subject, epoch, wrapped)
                 ciphers[subject] = known
-            self._make_keys(sorted(missing.difference(stored)), ciphers)
+            fresh, tree = sorted(missing.difference(stored)), self._tree
+            for subject, (epoch, wrapped, cipher) in zip(fresh, self._keys.new_data_keys(fresh), strict=True):
+                tree.last_key = 1 + (self._appender.last_data_key() if tree.last_key is None else tree.last_key)
+                ciphers[subject] = (tree.last_key, cipher)
+                self.rows.data_keys.append((tree.last_key, subject, epoch, wrapped))
         random = self._random(NONCE_SIZE * len(self._boxes))
         log = self._head.log
         rows = self.rows.sealed
@@ -371,18 +375,6 @@ class Transaction(View):
             end = at + NONCE_SIZE
             rows.append((seq, no, seal_box(cipher, log, seq, texts, random[at:end])))
             at = end
-
-    def _make_keys(self, subjects: Sequence[str], ciphers: dict[str, tuple[int, AESGCM]]) -> None:
-        if not subjects:
-            return
-        last = self._tree.last_key
-        if last is None:
-            last = self._appender.last_data_key()
-        made = self._keys.new_data_keys(subjects)
-        for no, (subject, (epoch, wrapped, cipher)) in enumerate(zip(subjects, made, strict=True), last + 1):
-            ciphers[subject] = (no, cipher)
-            self.rows.data_keys.append((no, subject, epoch, wrapped))
-            self._tree.last_key = no
 
     def keep(self) -> None:
         """The batch is durable: what this transaction knows is what the next one starts from."""
