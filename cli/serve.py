@@ -41,11 +41,12 @@ def serve(accept_clock: AcceptClock = False) -> int:
     with interruptible(), _listen(here.bind) as listening, open_log(accept_clock) as log:
         running = uvicorn.Server(server.config(application.create(Service(log, log.credentials, here)), here))
         log_to(logging.StreamHandler(sys.stderr))
+        settle()
+        # Before it says that it serves: who waits for that may end it at once.
+        end_by_signal(running)
         sys.stderr.write(f"postseal: serving {address(listening)}, documentation at /docs; Ctrl-C ends it\n")
         if not log.credentials.list():
             sys.stderr.write("postseal: there is no API key yet; `postseal apikey create --role admin` makes one\n")
-        settle()
-        end_by_signal(running)
         running.run(sockets=[listening])
     return OK if running.started else UNAVAILABLE
 

@@ -52,6 +52,16 @@ def test_it_ends_when_it_is_told_to(place: Place, number: signal.Signals) -> Non
 
 
 @on_sqlite
+def test_told_as_soon_as_it_says_that_it_serves(place: Place) -> None:
+    for _ in range(4):
+        with served(place) as server:
+            server.wait_ready()
+            assert server.stop() == 0, server.said
+            assert "Traceback" not in server.said and "interrupted" not in server.said
+            assert kinds(place)[-1] == "ledger.stopped"
+
+
+@on_sqlite
 def test_told_while_it_starts_it_leaves_the_ledger_closed(place: Place) -> None:
     with served(place) as server:
         server.wait_ready()
