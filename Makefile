@@ -19,10 +19,10 @@ help: ## list the targets
 setup: $(DEV) ## create .venv and install everything, tools and tests included
 
 run: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## show what Postseal does, on a ledger of its own in ./data, and serve it
-	@POSTSEAL_DATA_DIR="$(CURDIR)/data" $(VENV)/bin/postseal demo $(ARGS)
+	@POSTSEAL_DATA_DIR="$(CURDIR)/data" exec $(VENV)/bin/postseal demo $(ARGS)
 
 serve: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## serve the ledger in ./data over HTTP, on this machine alone
-	@POSTSEAL_DATA_DIR="$(CURDIR)/data" $(VENV)/bin/postseal serve $(ARGS)
+	@POSTSEAL_DATA_DIR="$(CURDIR)/data" exec $(VENV)/bin/postseal serve $(ARGS)
 
 test: $(DEV) ## run the tests
 	$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)

@@ -20,7 +20,7 @@ from api.lane import Lane
 from api.routes import blocks, docs, events, evidence, health, keys, logs, messages, page, reading, verify
 from api.service import Service
 from api.watching import LOGGER, UNKNOWN, Watched
-from ledger.errors import LedgerError, SecretError, StartRefused
+from ledger.errors import LedgerError, SecretError, StartRefused, Unavailable
 
 DESCRIPTION: Final = """\
 A compliance and proof-of-delivery ledger for e-mail. Whatever is recorded comes back with a receipt: the entry, the
@@ -98,6 +98,8 @@ async def _problem(_: Request, error: Problem) -> Response:
 
 
 async def _refused(_: Request, error: LedgerError) -> Response:
+    if isinstance(error, Unavailable):
+        LOGGER.warning("unavailable: %s", error)
     if isinstance(error, (StartRefused, SecretError)):
         # Nothing a client can mend, and nothing he should read.
         LOGGER.error("refusing to go on: %s", error)

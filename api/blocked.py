@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,17 @@ Pair = tuple[int, str, str]
 """Recipient number, file, and whether the block came in time: ``yes``, ``no`` or ``unknown``."""
 
 
-def told(pairs: Sequence[Pair]) -> list[dict[str, str]]:
-    """Pairs as JSON."""
-    return [{"recipient": f"r{number}", "file": file, "in_time": when} for number, file, when in pairs]
+def told(pairs: Sequence[Pair], inside: Collection[str]) -> list[dict[str, str]]:
+    """Pairs as JSON; no block reaches a file that travelled ``inside`` the mail."""
+    return [
+        {"recipient": f"r{number}", "file": file, "in_time": "out_of_reach" if file in inside else when}
+        for number, file, when in pairs
+    ]
+
+
+def inside(sealed: Mapping[str, Any]) -> set[str]:
+    """The files that travelled inside the mail, by what is sealed of a message; of what was erased nobody knows."""
+    return {name for name, held in sealed.items() if isinstance(held, dict) and held.get("where") == "inside"}
 
 
 @dataclass(slots=True)
@@ -36,11 +44,11 @@ class Block:
         """Of `made`."""
         return self.made.facts
 
-    def document(self) -> dict[str, Any]:
+    def document(self, inside: Collection[str]) -> dict[str, Any]:
         """As JSON."""
         facts = self.facts
         said = {"block": facts.block, "scope": facts.scope, "seq": self.made.seq, "at": self.made.at}
-        said |= {"in_force": self.lifted is None, "pairs": told(self.pairs)}
+        said |= {"in_force": self.lifted is None, "pairs": told(self.pairs, inside)}
         said |= _set(recipient=facts.recipient, reason=facts.reason)
         if self.lifted is not None:
             why: Any = self.lifted.facts

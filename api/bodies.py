@@ -11,8 +11,12 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.types import Message
 
 from api.errors import Problem
+from ledger.entry import check_time
+from ledger.errors import FormatError
+from ledger.ids import parse_time
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -20,7 +24,11 @@ PIECE: Final = 1 << 18
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
-JSON_LIMIT: Final = 1 << 20
+JSON_LIMIT: Final = 65_536
+"""Octets of a JSON body. It is parsed on the event loop."""
+
+HELD: Final = 256 << 20
+"""Octets of unfinished bodies that are kept in memory at a time, all together; twice the limit where that is more."""
 DEPTH: Final = 32
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]").search
@@ -32,18 +40,38 @@ async def read(request: Request, limit: int) -> bytes:
     if any(not declared.isdigit() or int(declared) > limit for declared in header(request, b"content-length")):
         raise Problem("too-large", f"the body is longer than {limit:,} bytes")
     _refuse_encoded(request)
-    parts = []
-    size = 0
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise Problem("too-large", f"the body is longer than {limit:,} bytes")
-        if not message.get("more_body", False):
-            return b"".join(parts)
+    message = await request.receive()
+    if message.get("more_body", False):
+        return await _read_on(request, _part(message, limit, limit), limit)
+    return _part(message, limit, limit)
+
+
+async def _read_on(request: Request, first: bytes, limit: int) -> bytes:
+    service = request.app.state.service
+    parts = [first]
+    size = len(first)
+    service.held += size
+    try:
+        while True:
+            message = await request.receive()
+            parts.append(_part(message, limit - size, limit))
+            size += len(parts[-1])
+            service.held += len(parts[-1])
+            if not message.get("more_body", False):
+                return b"".join(parts)
+            if service.held > max(HELD, 2 * limit):
+                raise Problem("unavailable", "too many large requests at a time; nothing of this one was recorded")
+    finally:
+        service.held -= size
+
+
+def _part(message: Message, room: int, limit: int) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    part: bytes = message.get("body", b"")
+    if len(part) > room:
+        raise Problem("too-large", f"the body is longer than {limit:,} bytes")
+    return part
 
 
 def header(connection: HTTPConnection, name: bytes) -> list[bytes]:
@@ -95,8 +123,13 @@ async def read_json(request: Request, limit: int = JSON_LIMIT) -> bytes:
 
 def parse(model: type[Model], octets: bytes) -> Model:
     """A JSON body as the schema has it."""
+    return fit(model, loads(octets))
+
+
+def fit(model: type[Model], said: Any) -> Model:
+    """What was read, as the schema has it."""
     try:
-        return model.model_validate(loads(octets))
+        return model.model_validate(said)
     except ValidationError as error:
         raise Problem("invalid", explain(error.errors(include_url=False, include_input=False))) from None
 
@@ -146,6 +179,22 @@ def _check(value: Any, room: int) -> None:
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         if isinstance(item, (dict, list)):
             _check(item, room - 1)
+
+
+def instant(name: str, said: str | None) -> int | None:
+    """An instant as RFC 3339 has it, in UTC with a Z, in microseconds since 1970. What was said instead is not
+    repeated: it may be anything."""
+    if said is None:
+        return None
+    whole, _, fraction = said.removesuffix("Z").partition(".")
+    try:
+        at = f"{whole}.{fraction:0<6}Z"
+        if not said.endswith("Z") or said.endswith(".Z"):
+            raise FormatError("not an instant")
+        check_time(at)
+    except FormatError:
+        raise Problem("invalid", f"{name}: an instant is written like 2026-11-23T14:03:11.123456Z, in UTC") from None
+    return parse_time(at)
 
 
 def explain(errors: Sequence[Any]) -> str:

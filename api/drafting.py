@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import anyio.to_thread
 
-from api import schemas
+from api import bodies, schemas
 from api.errors import Problem
 from api.service import Service
 from ledger import envelope
 from ledger.act import Event
+from ledger.ids import format_time
 
 SOURCES: Final = frozenset({"api", "gateway", "import", "portal", "report", "webhook"})
 """Whom a client may speak for: anyone but the ledger itself."""
@@ -43,6 +44,7 @@ def draft(service: Service, message: str, said: schemas.NewEvent) -> Event:
     recipient = said.recipient
     if recipient is not None and "@" in recipient:
         recipient = recipient_of(service, message, recipient)
+    occurred = bodies.instant("occurred", said.occurred)
     details: list[tuple[str, Any]] = sorted((said.details or {}).items())
     return log.draft(
         message,
@@ -52,7 +54,7 @@ def draft(service: Service, message: str, said: schemas.NewEvent) -> Event:
         attestation=said.attestation,
         facts=facts,
         sealed=details,
-        occurred=said.occurred,
+        occurred=None if occurred is None else format_time(occurred),
         clock=said.clock,
         key=None if said.event_key is None else log.event_key(f"api:{said.source}", said.event_key),
     )

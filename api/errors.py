@@ -103,4 +103,7 @@ class Problem(Exception):
 def problem_of(error: LedgerError) -> Problem:
     """The problem that an error of the ledger is to a client."""
     name = next(_ROWS[cls] for cls in type(error).__mro__ if cls in _ROWS)
+    if isinstance(error, errors.StoreUnavailable):
+        # Where the database is, and what it said, is for the operator's log.
+        return Problem(name, "the database of the ledger cannot be used now")
     return Problem(name, str(error))

@@ -102,7 +102,9 @@ class NewEvent(Body):
     recipient: Annotated[str, Field(max_length=998)] | None = None
     file: File | None = None
     transfer: Id | None = None
-    occurred: str | None = Field(default=None, description="The source's own instant; needs ``clock``.")
+    occurred: str | None = Field(
+        default=None, description="The source's own, in UTC (RFC 3339, with Z); needs `clock`."
+    )
     clock: event.Clock | None = None
     source: event.Source = "api"
     attestation: Literal["C", "D", "E"] = Field(
@@ -115,11 +117,15 @@ class NewEvent(Body):
     details: dict[str, Detail] | None = Field(default=None, description="What is sealed: addresses, agents, free text.")
 
 
+LINE_ID: Final = 256
+"""Characters of the name that a client gives a line."""
+
+
 class BulkEvent(NewEvent):
     """One line of many."""
 
     message: Id
-    id: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="Yours; comes back.")
+    id: Annotated[str, Field(max_length=LINE_ID)] | None = Field(default=None, description="Yours; comes back.")
 
 
 class Appended(Said):
@@ -154,7 +160,9 @@ class NewLift(Body):
 class Pair(Said):
     recipient: Recipient
     file: File
-    in_time: Literal["yes", "no", "unknown"]
+    in_time: Literal["yes", "no", "unknown", "out_of_reach"] = Field(
+        description="Before anybody fetched it. `out_of_reach`: it travelled inside the mail, where no block helps."
+    )
 
 
 class Blocked(Said):

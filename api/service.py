@@ -66,6 +66,9 @@ class Service:
         self._checkpoint_until = 0.0
         self._looking = asyncio.Lock()
         self._looks = 0
+        self._looked: tuple[int, LedgerError | None] = 0, None
+        self.held = 0
+        """Octets of bodies that are being read."""
 
     @property
     def gathering(self) -> Gathering:
@@ -118,14 +121,22 @@ class Service:
         that was begun after he asked."""
         before = self._looks
         async with self._looking:
-            if self._looks > before or self._has(holding):
+            number, failed = self._looked
+            if number > before and failed is not None:
+                raise failed
+            if number > before or self._has(holding):
                 return
             self._looks += 1
             now = time.monotonic()
-            found = await anyio.to_thread.run_sync(self.log.checkpoint)
+            try:
+                found = await anyio.to_thread.run_sync(self.log.checkpoint)
+            except LedgerError as error:
+                self._looked = self._looks, error
+                raise
             if found[0].size >= self._checkpoint[0].size:
                 self._checkpoint = found
             self._checkpoint_until = now + FRESH_SECONDS
+            self._looked = self._looks, None
 
     def _gauges(self) -> Iterator[tuple[str, str, float]]:
         """Read for `/metrics`, on a worker thread."""

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import sys
 import time
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 
+from api import settings
+from api.settings import Settings
 from cli import paper
 from cli.exits import OK, Stop
 from cli.opening import open_reading
 from cli.plain import moment
 from cli.writing import AcceptClock, open_log
+from ledger import entry
 from ledger.ids import format_time
+from ledger.log import Log
 from ledger.store import credentials
 from ledger.store.credentials import ROLES, Credential
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=False, help="API keys: who may ask the service."
 )
+
+FIRST_START: Final = ["ledger.opened", "key.introduced", "ledger.started"]
+"""The entries of a ledger that was begun just now."""
 
 
 @app.command(short_help="Make a key, and print it this once.")
@@ -35,6 +45,9 @@ def create(
     """Make an API key, and print it alone on standard output. It is kept nowhere: only its hash is."""
     credentials.check_new(role, label or role)
     with open_log(accept_clock) as log:
+        if _is_new(log):
+            # Whoever meant a ledger that is elsewhere must see it: a key of this one opens nothing there.
+            sys.stderr.write(f"postseal: a new ledger begins in {settings.from_environment().data_dir}\n")
         key, made = log.credentials.create(role, label or role, time.time_ns() // 1000, os.urandom)
         sys.stdout.write(f"{key}\n")
     sys.stderr.write(f"postseal: API key {made.id}, role {made.role}, label {made.label}; it is not shown again\n")
@@ -72,6 +85,22 @@ def revoke(
         log.credentials.revoke(id, time.time_ns() // 1000)
     sys.stderr.write(f"postseal: API key {id} is revoked\n")
     return OK
+
+
+def program() -> str:
+    """What a shell finds this command by."""
+    return "postseal" if shutil.which("postseal") else str(Path(sys.argv[0]).absolute())
+
+
+def line_for_another(here: Settings) -> str:
+    """The line that makes a key of this very ledger, for whoever copies it, wherever he stands."""
+    place = shlex.quote(str(here.data_dir.absolute()))
+    return f"{settings.PREFIX}DATA_DIR={place} {shlex.quote(program())} apikey create --role admin"
+
+
+def _is_new(log: Log) -> bool:
+    size = log.reader.head().size
+    return size <= len(FIRST_START) and [entry.decode(one).kind for one in log.reader.entries(0, size)] == FIRST_START
 
 
 def _as_json(one: Credential) -> dict[str, Any]:

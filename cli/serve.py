@@ -18,6 +18,7 @@ from api import app as application
 from api import server, settings
 from api.service import Service
 from api.watching import JsonLines
+from cli.apikey import line_for_another
 from cli.exits import OK, UNAVAILABLE, USAGE, Stop
 from cli.writing import AcceptClock, open_log
 
@@ -46,8 +47,9 @@ def serve(accept_clock: AcceptClock = False) -> int:
         end_by_signal(running)
         sys.stderr.write(f"postseal: serving {address(listening)}, documentation at /docs; Ctrl-C ends it\n")
         if not log.credentials.list():
-            sys.stderr.write("postseal: there is no API key yet; `postseal apikey create --role admin` makes one\n")
+            sys.stderr.write(f"postseal: there is no API key yet; this makes one: {line_for_another(here)}\n")
         running.run(sockets=[listening])
+    sys.stderr.write("postseal: ended; the ledger is closed\n")
     return OK if running.started else UNAVAILABLE
 
 

@@ -8,9 +8,12 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
 from api import answers, blocked, bodies, drafting, idempotency, schemas
+from api.errors import Problem
 from api.openapi import APPENDING, appends, body_of, needs, problems
+from api.routes.reading import looked_in_vain
 from api.service import Service, serving
 from ledger import entry
+from ledger.errors import UnknownReference
 from ledger.sequencer import Submission
 
 router = APIRouter(tags=["blocks"])
@@ -24,24 +27,31 @@ router = APIRouter(tags=["blocks"])
     responses=problems(*APPENDING, "not-found"),
 )
 async def block(request: Request, message: Annotated[schemas.Id, Path()]) -> Response:
-    """Block a file for everybody, all files for one recipient, or everything. Counts from the entry's instant on."""
+    """Block a file, for everybody or one recipient; all files of one recipient; or everything. Counts from the entry's
+    instant on. Files that travelled inside the mail are out of reach."""
     service = serving(request)
     caller = await service.caller(request, "block")
     body = await bodies.read_json(request)
     said = bodies.parse(schemas.NewBlock, body)
     key, digest = idempotency.of(service, caller, request, body)
     recipient = said.recipient
-    if recipient is not None and "@" in recipient:
-        recipient = await anyio.to_thread.run_sync(drafting.recipient_of, service, message, recipient)
-    made = service.log.prepare_block(
-        message, said.scope, recipient=recipient, file=said.file, reason=said.reason, sealed=[("actor", caller.name)]
-    )
-    outcome = await service.gathering.write(Submission(made, key, digest))
+    try:
+        if recipient is not None and "@" in recipient:
+            recipient = await anyio.to_thread.run_sync(drafting.recipient_of, service, message, recipient)
+        made = service.log.prepare_block(
+            message, said.scope, recipient=recipient, file=said.file, reason=said.reason, sealed=[("actor", caller.name)]
+        )
+        outcome = await service.gathering.write(Submission(made, key, digest))
+    except (Problem, UnknownReference):
+        # Who is a recipient, and how many files there are, is told by a refusal too.
+        await looked_in_vain(service, caller, message, "block")
+        raise
     first: Any = entry.decode(outcome.recorded[0].data)
     block = first.facts.block
     if outcome.repeated:
         made.pairs = await anyio.to_thread.run_sync(_then, service, message, block)
-    told = blocked.told(made.pairs)
+    inside = blocked.inside(await anyio.to_thread.run_sync(service.log.disclosed, message))
+    told = blocked.told(made.pairs, inside)
     return answers.created({"block": block, "pairs": told, "receipt": await service.receipt(outcome)})
 
 

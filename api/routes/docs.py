@@ -32,7 +32,7 @@ def docs(request: Request) -> Response:
         keys=said["components"]["securitySchemes"],
         roles=ROLES,
         acts={act: [may(role, act) for role in ROLES] for act in ALLOWED},
-        watched=sorted(WATCHED),
+        watched=sorted(role for role in WATCHED if may(role, "read")),
         problems=KINDS,
         prefix=PREFIX,
         origin=serving(request).log.origin,
@@ -130,7 +130,8 @@ def sample(method: str, path: str, said: Schema, schemas: Schema) -> str:
     if "security" in said:
         words.append('-H "Authorization: Bearer $KEY"')
     if any(one["name"] == "Idempotency-Key" for one in given):
-        words.append('-H "Idempotency-Key: $(uuidgen)"')
+        # One for each operation: whoever copies two of them must not send two requests under one key.
+        words.append(f'-H "Idempotency-Key: {said["operationId"].replace("_", "-")}-2026-11-23-1"')
     words += _sent(said.get("requestBody", {}).get("content", {}), schemas)
     return " \\\n     ".join(words)
 

@@ -238,8 +238,10 @@ class _Bulk:
             try:
                 if len(octets) > LINE_LIMIT:
                     raise Problem("too-large", f"line {number} is longer than {LINE_LIMIT:,} bytes")
-                said = bodies.parse(schemas.BulkEvent, octets)
-                line.id = said.id
+                read = bodies.loads(octets)
+                if isinstance(read, dict) and isinstance(id := read.get("id"), str) and len(id) <= schemas.LINE_ID:
+                    line.id = id
+                said = bodies.fit(schemas.BulkEvent, read)
                 act = drafting.draft(self._service, said.message, said)
                 key, digest = idempotency.of_line(self._service, self._caller, self._request, number, octets)
                 submissions.append(Submission(act, key, digest))

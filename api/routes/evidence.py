@@ -8,9 +8,12 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
 from api import bodies, drafting, idempotency, schemas
+from api.errors import Problem
 from api.openapi import APPENDING, appends, body_of, needs, problems
+from api.routes.reading import looked, looked_in_vain
 from api.service import serving
 from ledger import evidence
+from ledger.errors import Adverse, UnknownReference
 from ledger.sequencer import Submission
 
 router = APIRouter(tags=["evidence"])
@@ -41,15 +44,24 @@ async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
     body = await bodies.read_json(request)
     said = bodies.parse(schemas.NewEvidence, body)
     key, digest = idempotency.of(service, caller, request, body)
-    recipient = said.recipient
-    if recipient is not None and "@" in recipient:
-        recipient = await anyio.to_thread.run_sync(drafting.recipient_of, service, message, recipient)
     log, actor = service.log, service.log.person(caller.id, caller.name)
-    claim, closing = await anyio.to_thread.run_sync(
-        lambda: log.prepare_export(message, recipient=recipient, kind=said.kind, file=said.file, actor=actor, key=key)
-    )
-    done = await service.gathering.write(Submission(closing, key, digest))
-    data = await anyio.to_thread.run_sync(lambda: evidence.format(log.assemble(claim, done)))
+
+    def prepare() -> tuple[Any, Any]:
+        recipient = said.recipient
+        if recipient is not None and "@" in recipient:
+            recipient = drafting.recipient_of(service, message, recipient)
+        return log.prepare_export(message, recipient=recipient, kind=said.kind, file=said.file, actor=actor, key=key)
+
+    try:
+        claim, closing = await anyio.to_thread.run_sync(prepare)
+        done = await service.gathering.write(Submission(closing, key, digest))
+        data = await anyio.to_thread.run_sync(lambda: evidence.format(log.assemble(claim, done)))
+    except (Problem, Adverse, UnknownReference):
+        # Why not is told from what is recorded, and so is a look.
+        await looked_in_vain(service, caller, message, "evidence")
+        raise
+    if done.repeated:
+        await looked(service, caller, message, "evidence")
     headers = {
         "cache-control": "no-store",
         "content-disposition": f'attachment; filename="evidence-{message}.json"',

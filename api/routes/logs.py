@@ -156,6 +156,8 @@ async def consistency(
     await _allowed(service, request)
     state, _ = await service.checkpoint(max(old, new or 0))
     size = state.size if new is None else new
+    if new is not None and new < old:
+        raise Problem("invalid", "new: the newer tree is smaller than the older one")
     path = await _prove(old <= size <= state.size, lambda: prove_consistency(old, size, service.log.reader.nodes(size)))
     return answers.found({"old": old, "new": size, "proof": [node.hex() for node in path]})
 

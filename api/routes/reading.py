@@ -4,6 +4,7 @@ an entry before they see it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 import anyio.to_thread
@@ -15,9 +16,7 @@ from api.openapi import body_of, needs, problems
 from api.roles import WATCHED
 from api.service import Caller, Service, serving
 from ledger import search
-from ledger.entry import check_time
-from ledger.errors import FormatError
-from ledger.ids import parse_time
+from ledger.errors import UnknownReference
 from ledger.overview import Overview, Standing
 from ledger.search import Found, Wanted
 from ledger.sequencer import Submission
@@ -27,6 +26,7 @@ router = APIRouter(tags=["messages"])
 
 HEADERS: Final = ("subject", "from", "to", "cc", "date", "message_id")
 _SPELT: Final = ("address", "domain", "subject", "file")
+_ASKED: Final = frozenset({"before", "limit", "sha256", "since", "state", "until"})
 
 
 @router.get(
@@ -50,6 +50,9 @@ async def messages(
     caller = await service.caller(request, "read")
     if named := [name for name in _SPELT if name in request.query_params]:
         raise Problem("invalid", f"{named[0]}: not in a URL, which others log; send it to POST /v1/messages/search")
+    if not _ASKED.issuperset(request.query_params):
+        # Ignored, it would be taken for a condition that all of these meet.
+        raise Problem("invalid", f"only these are asked for in a URL: {', '.join(sorted(_ASKED))}")
     said = schemas.Search(sha256=sha256, since=since, until=until, state=state, before=before, limit=limit)
     return await _answer(service, caller, said)
 
@@ -75,8 +78,8 @@ async def _answer(service: Service, caller: Caller, said: schemas.Search) -> Res
         subject=said.subject,
         file=said.file,
         sha256=said.sha256,
-        since=_instant("since", said.since),
-        until=_instant("until", said.until),
+        since=bodies.instant("since", said.since),
+        until=bodies.instant("until", said.until),
         state=said.state,
         before=said.before,
         limit=said.limit,
@@ -87,17 +90,6 @@ async def _answer(service: Service, caller: Caller, said: schemas.Search) -> Res
     if len(found) == wanted.limit:
         told["next"] = found[-1].message
     return answers.found(told)
-
-
-def _instant(name: str, said: str | None) -> int | None:
-    if said is None:
-        return None
-    try:
-        check_time(said)
-    except FormatError:
-        # What was said instead is not repeated: it may be anything.
-        raise Problem("invalid", f"{name}: an instant is written YYYY-MM-DDTHH:MM:SS.ffffffZ") from None
-    return parse_time(said)
 
 
 def _found(one: Found) -> dict[str, Any]:
@@ -184,7 +176,9 @@ async def blocks(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
 
     def read() -> list[dict[str, Any]]:
         own: Chain = service.log.message(message)
-        return [one.document() for one in blocked.blocks(service.log.reader, own)]
+        found = blocked.blocks(service.log.reader, own)
+        inside = blocked.inside(service.log.disclosed(message))
+        return [one.document(inside) for one in found]
 
     told = await anyio.to_thread.run_sync(read)
     await looked(service, caller, message, "blocks")
@@ -197,3 +191,9 @@ async def looked(service: Service, caller: Caller, message: str | None, what: st
         await service.gathering.write(
             Submission(service.log.prepare_view(message, what, service.log.person(caller.id, caller.name)))
         )
+
+
+async def looked_in_vain(service: Service, caller: Caller, message: str, what: str) -> None:
+    """The same where the answer is no: that tells something too, unless there is no such message."""
+    with suppress(UnknownReference):
+        await looked(service, caller, message, what)

@@ -13,14 +13,17 @@ from api.settings import Settings
 from cli import paper
 from cli.demo import proof, service
 from cli.demo.client import Client
-from cli.demo.story import Story
-from cli.demo.telling import MANY, Telling
+from cli.demo.story import Story, own_hashes
+from cli.demo.telling import Telling
 from cli.exits import NO, OK, Stop
 from cli.serve import address, interruptible
 from cli.writing import AcceptClock, open_log
 from ledger.log import Log
 
 LOGFILE: Final = "service.log"
+
+MANY: Final = 1000
+"""Messages that are looked at together."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -64,11 +67,19 @@ def demo(
 
 
 def _held(log: Log, here: Settings) -> int:
-    """How many messages are here, as far as that is told. Stop if others than the demo's may be among them."""
-    held = len(log.reader.messages(MANY))
-    if held and not (here.data_dir / "demo").exists():
-        # What is written here stays for ever: letters that nobody sent do not belong into a ledger in earnest.
-        raise Stop(NO, "this ledger holds mail that is not the demo's; give it another POSTSEAL_DATA_DIR")
+    """How many messages are here. Stop if one of them is not the demo's."""
+    held = 0
+    own = own_hashes() if (here.data_dir / "demo").exists() else frozenset[str]()
+    page = log.reader.messages(MANY)
+    while page:
+        for chain in page:
+            # Of one that was erased nobody can say any more what it was.
+            if log.disclosed(chain.id).get("raw", {}).get("sha256") not in own:
+                # What is written here stays for ever: letters that nobody sent do not belong into a ledger in earnest.
+                said = "this ledger holds mail that is not the demo's: `postseal serve` serves it;"
+                raise Stop(NO, f"{said} for the demo give it another POSTSEAL_DATA_DIR")
+        held += len(page)
+        page = log.reader.messages(MANY, page[-1].no)
     return held
 
 

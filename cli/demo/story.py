@@ -145,6 +145,11 @@ class Story:
         return self.client.post("/v1/messages/{message}/evidence", said, wanted, message=self.offer.message).body
 
 
+def own_hashes() -> frozenset[str]:
+    """SHA-256 of each letter, as it stands on the message's record."""
+    return frozenset(fingerprint.take(letter.path.read_bytes()).raw.sha256 for letter in _letters())
+
+
 def _letters() -> list[Letter]:
     jana = "jana.berg@berg-partner.example"
     return [

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import sys
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
 from api.settings import Settings
 from cli import history, paper
+from cli.apikey import line_for_another, program
 from cli.audit import Audited
 from cli.block import IN_TIME, INSIDE
 from cli.demo.client import Call
@@ -24,9 +22,6 @@ from cli.demo.story import HISTORY, NO_ACCESS, Blocking, Event, Letter
 from cli.exits import OK
 from cli.plain import moment, plural
 from ledger.entry import Entry
-
-MANY: Final = 1000
-ANOTHER_KEY: Final = "postseal apikey create --role admin"
 
 
 class Telling:
@@ -49,15 +44,18 @@ class Telling:
         if taken:
             host, port = self._here.bind
             out.print(f"  {host}:{port} is taken; this demo uses a free port instead.", style="yellow")
-        count = plural(held, "message") if held < MANY else f"{MANY:,} messages or more"
+        count = plural(held, "message")
         rows = [("Address", Text(self.address, style="bold green"))]
         if key is None:
-            rows.append(("API key", Text(f"shown before, and kept nowhere; for another:\n{ANOTHER_KEY}")))
+            rows.append(("API key", Text("shown before, and kept nowhere; for another, the line below")))
         else:
             once = ("\nrole admin; shown this once and kept nowhere: keep it", "dim")
             rows.append(("API key", Text.assemble((key, "bold green"), once)))
         rows.append(("Ledger", Text(f"{short(self._here.data_dir)}, " + (f"with {count}" if held else "new"))))
         self._rows(rows)
+        if key is None:
+            out.print()
+            self._lines(line_for_another(self._here))
 
     def letters(self, letters: Sequence[Letter], calls: Sequence[Call]) -> None:
         self._head("Three mails go out", calls)
@@ -130,7 +128,7 @@ class Telling:
         names = ", ".join(sorted(one.name for one in self._place.iterdir()))
         self._rows([("Files", Text(f"{short(self._place)}\n{names}"))])
         self._out.print()
-        name = shlex.quote(_program())
+        name = shlex.quote(program())
         # In full: whoever copies a line may stand elsewhere by then.
         files = shlex.quote(str(self._place.absolute()))
         self._lines(
@@ -161,6 +159,7 @@ class Telling:
                 ("Requests", Text(f"logged in {short(logfile)}")),
             ]
         )
+        self._note(f"The page knows no auditor: of {NO_ACCESS} it says Unknown, and verify --trust above decides.")
 
     def stopped(self) -> None:
         self._out.print("\nStopped, and the ledger is closed. Run again, the demo goes on with it.")
@@ -192,10 +191,6 @@ class Telling:
     def _lines(self, *lines: str) -> None:
         for line in lines:
             self._out.print(line, soft_wrap=True)
-
-
-def _program() -> str:
-    return "postseal" if shutil.which("postseal") else str(Path(sys.argv[0]).absolute())
 
 
 def short(path: Path) -> str:

@@ -9,13 +9,16 @@ import psycopg
 from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
-from ledger.errors import StoreUnavailable
+from ledger.errors import StoreUnavailable, Unavailable
 from ledger.state import Chain
 from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Conflict, Head, Row, Rows, chain_of, row_of
 from ledger.store.copying import CHANGED, GROWING, changed, stream
 from ledger.store.engine import explain
 
 LOCK_TIMEOUT = "30s"
+
+IDLE_TIMEOUT = "20s"
+"""How long a writer may hold the head and ask nothing: one that was frozen is cut off, and the others go on."""
 
 _COLUMNS = CHAIN_COLUMNS.split(", ")
 _UPDATE_CHAINS = (
@@ -50,6 +53,7 @@ class PostgresAppender:
         # A role or database may be set otherwise; the promise is this session's.
         cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'")
         cursor.execute(f"CREATE TEMPORARY TABLE changed ON COMMIT DELETE ROWS AS SELECT {CHANGED} FROM chains LIMIT 0")
         connection.commit()
         self._connection, self._cursor = connection, cursor
@@ -62,6 +66,10 @@ class PostgresAppender:
                 "SELECT log, origin, size, root, frontier, leaf, at, chains, batch, mac "
                 "FROM head WHERE id = 1 FOR UPDATE"
             ).fetchone()
+        except psycopg.errors.LockNotAvailable:
+            self._fail()
+            # To try again at once would only make the same callers wait as long once more.
+            raise Unavailable(f"another process has held the head of the ledger for {LOCK_TIMEOUT}") from None
         except (psycopg.Error, DBAPIError) as error:
             self._fail()
             raise StoreUnavailable(explain(error)) from None

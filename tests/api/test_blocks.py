@@ -276,3 +276,11 @@ def test_a_block_made_while_they_are_read_is_listed_whole_or_not_at_all(
     monkeypatch.setattr(type(served.log.reader), "chain_entries", slowly)
     assert [len(one["pairs"]) for one in listed(served, message)] == [3]
     assert [len(one["pairs"]) for one in listed(served, message)] == [3, 6]
+
+
+def test_no_block_reaches_what_travelled_inside_the_mail(served: Served) -> None:
+    message = served.record(hosted=["f2"])["message"]
+    want = {(f"r{r}", f): "out_of_reach" if f == "f1" else "yes" for r in (1, 2, 3) for f in ("f1", "f2")}
+    assert pairs(block(served, message, scope="all")) == want
+    (listed,) = served.as_("sender").get(f"/v1/messages/{message}/blocks").json()["blocks"]
+    assert {(pair["recipient"], pair["file"]): pair["in_time"] for pair in listed["pairs"]} == want

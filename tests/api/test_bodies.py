@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from api import bodies
 from api.errors import Problem
 from tests.api.serving import MAIL, Served, check_problem
-from tests.api.wire import Said, head, say
+from tests.api.wire import Said, Wire, head, say
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -150,3 +151,26 @@ def test_what_is_compressed_is_not_hashed_as_it_came(unchanged: Served, message:
         headers = {"content-type": kind, "content-encoding": coding}
         got = unchanged.as_("admin").post(f"/v1/{path}", content=MAIL, headers=headers)
         check_problem(got.status_code, got.headers, got.content, "unsupported-media-type")
+
+
+@on_sqlite
+def test_unfinished_bodies_are_not_kept_without_end(unchanged: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = unchanged.service.settings.message_bytes
+    monkeypatch.setattr(bodies, "HELD", 0)
+    top = head(unchanged, "POST /v1/verify HTTP/1.1", "sender", Content_Length=f"{limit}")
+    some = b"x" * (limit * 3 // 4)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(unchanged)) for _ in range(3)]
+        for wire in wires[:2]:
+            assert wire.send(top + some)
+        while unchanged.service.held < 2 * len(some):
+            time.sleep(0.01)
+        # Two may be half here; one more is told to come back.
+        wires[2].send(top + some)
+        refused(wires[2].answer(), "unavailable")
+        assert unchanged.as_("nobody").get("/healthz").status_code == 200
+        assert wires[0].send(b"x" * (limit - len(some)))
+        said = wires[0].answer()
+        assert said is not None and said.status == 200
+    while unchanged.service.held:
+        time.sleep(0.01)

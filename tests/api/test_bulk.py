@@ -265,3 +265,10 @@ def test_a_bomb_ends_at_the_limit(served: Served, message: str, monkeypatch: pyt
     assert len(bomb) < 1 << 18
     problem(packed(served, bomb), "too-large")
     assert served.size == before
+
+
+def test_a_line_that_is_refused_comes_back_under_its_name(served: Served, message: str) -> None:
+    body = line(message, "a", kind="no.such") + line("zzz", "b") + line(message, "c", facts=7) + b'{"id": 7}\n[]\n'
+    lines, _ = told(send(served, body))
+    assert [one.get("id") for one in lines] == ["a", "b", "c", None, None]
+    assert all(one["problem"]["status"] == 422 for one in lines)

@@ -132,6 +132,60 @@ def test_a_client_that_reads_nothing_is_no_burden(served: Served) -> None:
         time.sleep(0.2)
 
 
+def test_a_client_that_never_reads_is_not_kept(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "WRITE_SECONDS", 0.5)
+    with Wire(served, window=4096) as wire:
+        wire.send(head(served, "GET /openapi.json HTTP/1.1", None) * 80)
+        assert wire.is_cut(8)
+
+
+def test_a_client_that_never_reads_and_was_hung_up_on(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "WRITE_SECONDS", 0.5)
+    with Wire(served, window=4096) as wire:
+        wire.send(head(served, "GET /openapi.json HTTP/1.1", None) * 79)
+        wire.send(head(served, "GET /openapi.json HTTP/1.1", None, Connection="close"))
+        assert wire.is_cut(8)
+
+
+@pytest.mark.parametrize("after", ["", "\r\n", "the body"])
+def test_a_connection_that_falls_silent_between_requests(
+    served: Served, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    # Octets that begin no request do not keep it open.
+    monkeypatch.setattr(server, "KEEP_SECONDS", 0.5)
+    with Wire(served, 5) as wire:
+        length = {"Content_Length": f"{len(after)}"} if after.strip() else {}
+        wire.send(head(served, "POST /v1/messages HTTP/1.1", None, **length))
+        refused(wire.answer(), "no-key")
+        wire.send(after.encode())
+        assert wire.is_closed()
+
+
+def test_line_ends_without_a_request(served: Served) -> None:
+    with Wire(served, 5) as wire:
+        wire.send(head(served, "GET /healthz HTTP/1.1"))
+        said = wire.answer()
+        assert said is not None and said.status == 200
+        for _ in range(20):
+            wire.send(b"\r\n" * 2000)
+            time.sleep(0.005)
+        assert refused(wire.answer(), "headers-too-large").closed
+
+
+def test_a_client_that_reads_slowly_is_kept(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "WRITE_SECONDS", 0.5)
+    with Wire(served, window=16_384) as wire:
+        wire.send(head(served, "GET /openapi.json HTTP/1.1", None) * 80)
+        # Less in all than the kernel would have to send before it took more from us.
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            wire.read(4096)
+            time.sleep(0.02)
+        for _ in range(80):
+            said = wire.answer()
+            assert said is not None and said.status == 200
+
+
 # Large
 
 

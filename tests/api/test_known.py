@@ -12,10 +12,17 @@ import pytest
 from api import known
 from api.known import Known
 from api.service import FRESH_SECONDS
+from ledger.checkpoint import Checkpoint
+from ledger.errors import StoreUnavailable
+from ledger.merkle import EMPTY_ROOT
 from ledger.store.credentials import Credential
-from tests.api.serving import Served, make_key
+from tests.api.serving import Served, make_key, problem
+from tests.ledger.ledgers import ORIGIN
 
 pytestmark = pytest.mark.parametrize("any_database", ["sqlite"], indirect=True, scope="module")
+
+
+EMPTY = Checkpoint(ORIGIN, 0, EMPTY_ROOT)
 
 
 class Asked:
@@ -124,3 +131,25 @@ def test_a_checkpoint_is_read_once_for_all_who_wait(served: Served, monkeypatch:
     assert set(got) == {200}
     # One at a time, and none before the last is a tenth of a second old.
     assert 1 <= len(looks) <= seconds / FRESH_SECONDS + 2
+
+
+def test_where_it_cannot_be_read_nobody_is_shown_an_old_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    receipt = served.record()["receipt"]
+    client = served.as_("auditor")
+    checkpoint = f"/v1/logs/{served.log.id}/checkpoint"
+    proof = f"/v1/logs/{served.log.id}/entries/{receipt['seq']}.tlog-proof"
+
+    def look() -> Any:
+        time.sleep(0.05)
+        raise StoreUnavailable("connection to server at 192.0.2.1 failed")
+
+    with monkeypatch.context() as away, ThreadPoolExecutor(16) as pool:
+        away.setattr(served.log, "checkpoint", look)
+        # As if another process had written it: this one has to look.
+        away.setattr(type(served.log), "signed", None)
+        served.service._checkpoint = EMPTY, b""
+        served.service._checkpoint_until = 0.0
+        for got in pool.map(client.get, [checkpoint, proof] * 16):
+            said = problem(got, "unavailable")
+            assert "192.0.2.1" not in said["detail"]
+    assert client.get(checkpoint).status_code == client.get(proof).status_code == 200

@@ -570,3 +570,19 @@ def test_bare_line_feeds_are_no_other_message(served: Served) -> None:
     message = served.record(octets, **said)["message"]
     assert ids(find(served, sha256=sha256(mail(31)).hexdigest())) == [message]
     assert show(served, message)["raw"]["sha256"] == sha256(mail(31)).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["status", "to", "recipient", "Address", "next"])
+def test_a_condition_that_there_is_not_is_refused(served: Served, sent: list[str], name: str) -> None:
+    said = problem(served.as_("sender").get("/v1/messages", params={name: "bob@one.example"}), "invalid")
+    assert "bob" not in said["detail"]
+
+
+def test_instants_are_written_as_rfc_3339_has_them(served: Served) -> None:
+    message = send(served, 1)
+    for said in ("2026-11-23T00:00:00Z", "2020-01-01T00:00:00.5Z", "2020-01-01T00:00:00.123456Z"):
+        assert find(served, since=said, limit=1).status_code == find(served, until=said).status_code == 200
+        made = tell(served, message, "message.opened", recipient="r1", occurred=said, clock="observed")
+        assert made.occurred in (said, said.replace("00Z", "00.000000Z").replace(".5Z", ".500000Z"))
+    for said in ("2020-01-01T00:00:00.Z", "2020-01-01T00:00:00.1234567Z", "2020-01-01T00:00:00+00:00", "Z", ""):
+        problem(find(served, since=said), "invalid")

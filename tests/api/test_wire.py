@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from ledger.ids import uuid7
-from tests.api.serving import MAIL, Served, check_problem
+from tests.api.serving import Served, check_problem
 from tests.api.wire import Wire, head, say
 
 pytestmark = pytest.mark.parametrize("any_database", ["sqlite"], indirect=True, scope="module")
@@ -49,12 +51,36 @@ GARBAGE: dict[str, bytes] = {
     "a length with a sign": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\nx",
     "a length of thirty digits": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n",
     "two lengths": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+    "two hosts in HTTP/1.0": b"GET /healthz HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
+    "a host that is none": b"GET /healthz HTTP/1.1\r\nHost: x y\r\n\r\n",
+    "a host with a path": b"GET /healthz HTTP/1.1\r\nHost: x/y\r\n\r\n",
     "a length and chunks": (
         b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"1\r\nx\r\n0\r\n\r\n"
     ),
     "a coding unknown": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\nx",
     "chunked twice": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n1\r\nx\r\n",
+    "chunked after gzip": (
+        b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    ),
+    "chunked after gzip, in two fields": (
+        b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"1\r\nx\r\n0\r\n\r\n"
+    ),
+    "chunked and chunked": (
+        b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    ),
+    "no coding": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\nx",
+    "an empty coding": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\nContent-Length: 1\r\n\r\nx",
+    "chunks in HTTP/1.0": (
+        b"POST /v1/verify HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    ),
+    "a coding unknown, and an offer": (
+        b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+        b"Transfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    ),
     "a chunk without a size": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "a chunk of 2^70": b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     + b"f" * 18
@@ -101,23 +127,95 @@ def test_http_1_0_is_answered_and_closed(served: Served) -> None:
     assert said is not None and said.status == 200 and said.closed
 
 
-@pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.2"])
+OFFERS = ("h2c", "websocket", "TLS/1.2")
+
+
+def offer(served: Served, line: str, protocol: str = "h2c", **fields: str) -> bytes:
+    """As curl --http2 and Java's HttpClient ask where there is no TLS."""
+    said = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": protocol, "HTTP2-Settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
+    return head(served, line, "sender", **said, **fields)
+
+
+@pytest.mark.parametrize("protocol", OFFERS)
 def test_no_other_protocol_is_spoken(served: Served, protocol: str) -> None:
-    asked = head(served, "GET /healthz HTTP/1.1", None, Connection="Upgrade, HTTP2-Settings", Upgrade=protocol)
+    # The offer is passed over (RFC 9110, 7.8): the connection goes on as HTTP/1.1, and does not fall silent.
     with Wire(served, 5) as wire:
-        wire.send(asked)
+        wire.send(offer(served, "GET /healthz HTTP/1.1", protocol) * 2 + head(served, "GET /nowhere HTTP/1.1"))
+        got = [wire.answer() for _ in range(3)]
+        assert [said.status for said in got if said is not None] == [200, 200, 404]
+        wire.send(head(served, "GET /healthz HTTP/1.1", None))
         said = wire.answer()
         assert said is not None and said.status == 200
-        # It goes on as HTTP/1.1, or is closed; it does not fall silent.
+
+
+EVENT = b'{"kind":"no kind of ours","line":"that is refused"}\n'
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["whole", "chunked"])
+@pytest.mark.parametrize("cut", [1, 60, 5000], ids=["octets", "pieces", "at once"])
+@pytest.mark.parametrize("body", [EVENT * 3, b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["lines", "a request"])
+def test_an_offer_loses_no_body(served: Served, body: bytes, cut: int, chunked: bool) -> None:
+    fields = {"Transfer_Encoding": "chunked"} if chunked else {"Content_Length": f"{len(body)}"}
+    coded = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    said = []
+    with Wire(served, 5) as plain:
+        plain.send(head(served, "POST /v1/events HTTP/1.1", Content_Type="application/x-ndjson", **fields) + coded)
+        said.append(lines(plain))
+    with Wire(served, 5) as wire:
+        sent = offer(served, "POST /v1/events HTTP/1.1", Content_Type="application/x-ndjson", **fields) + coded
+        wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(sent), cut):
+            wire.send(sent[at : at + cut])
+        said.append(lines(wire))
+        # What the body says is not another request.
         wire.send(head(served, "GET /healthz HTTP/1.1", None))
-        again = wire.answer()
-        assert again is None or again.status == 200
-    body = MAIL[:0] + b"nothing"
-    asked = head(
-        served, "POST /v1/verify HTTP/1.1", None, Connection="Upgrade", Upgrade=protocol, Content_Length=f"{len(body)}"
-    )
-    said = say(served, asked + body)
-    assert said is not None and said.status == 200
+        after = wire.answer()
+        assert after is not None and after.status == 200
+    assert said[0] and said[0] == said[1]
+
+
+@pytest.mark.parametrize("where", ["head", "trailers", "both"])
+def test_an_offer_in_trailers_is_none(served: Served, where: str) -> None:
+    offered = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    start = b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    start += offered if where != "trailers" else b"Connection: Upgrade\r\n"
+    sent = start + b"\r\n1\r\nx\r\n0\r\n" + (offered if where != "head" else b"") + b"\r\n"
+    for pieces in ([sent + head(served, "GET /nowhere HTTP/1.1")], [sent, head(served, "GET /nowhere HTTP/1.1")]):
+        with Wire(served, 5) as wire:
+            for piece in pieces:
+                wire.send(piece)
+                time.sleep(0.05)
+            got = [wire.answer(), wire.answer()]
+            assert [said.status for said in got if said is not None] == [200, 404]
+            time.sleep(0.05)
+            # Neither was answered twice.
+            wire.send(head(served, "GET /healthz HTTP/1.1"))
+            said = wire.answer()
+            assert said is not None and said.body == b'{"status":"ok"}'
+
+
+def test_a_thousand_offers_in_one_piece(served: Served) -> None:
+    with Wire(served) as wire:
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" * 1000)
+        for _ in range(1000):
+            said = wire.answer()
+            assert said is not None and said.status == 200
+
+
+def lines(wire: Wire) -> list[bytes]:
+    """What is answered to the lines of events; the checkpoint after them is another each time."""
+    return wire.chunks().splitlines()[:-1]
+
+
+@pytest.mark.parametrize("target", ["mail.example:25", "x:80", "127.0.0.1:80"])
+def test_a_tunnel_is_refused_before_its_body(served: Served, target: str) -> None:
+    inner = head(served, "GET /healthz HTTP/1.1", None)
+    with Wire(served, 5) as wire:
+        wire.send(head(served, f"CONNECT {target} HTTP/1.1", Content_Length=f"{len(inner)}") + inner)
+        said = wire.answer()
+        assert said is not None
+        check_problem(said.status, said.headers, said.body, "bad-request")
+        assert said.closed
 
 
 @pytest.mark.parametrize("method", ["DELETE", "HEAD", "OPTIONS", "PATCH", "PUT", "TRACE", "PROPFIND", "QUERY"])
@@ -195,8 +293,6 @@ def test_requests_in_one_piece_are_answered_in_order(served: Served) -> None:
 
 
 def test_a_client_that_leaves_is_no_defect(served: Served, caplog: pytest.LogCaptureFixture) -> None:
-    import logging
-
     caplog.set_level(logging.WARNING)
     for path, kind in (
         ("/v1/messages", "message/rfc822"),
@@ -208,3 +304,25 @@ def test_a_client_that_leaves_is_no_defect(served: Served, caplog: pytest.LogCap
             time.sleep(0.1)
     time.sleep(0.2)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_a_client_that_leaves_while_it_is_answered_is_no_defect(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    length = {"Content_Type": "application/x-ndjson", "Content_Length": f"{len(EVENT) * 50}"}
+    asked = {
+        "one": head(served, "GET /openapi.json HTTP/1.1"),
+        "many": head(served, "GET /openapi.json HTTP/1.1") * 40,
+        "lines": (head(served, "POST /v1/events HTTP/1.1", **length) + EVENT * 50) * 5,
+        "a lane": head(served, f"GET /v1/logs/{served.log.id}/checkpoint HTTP/1.1") * 40,
+        "many, and one that stops": head(served, "GET /openapi.json HTTP/1.1") * 40 + b"GET / HT",
+    }
+    for sent in asked.values():
+        for wait in (0, 0.005, 0.02, 0.1):
+            wire = Wire(served, window=4096)
+            wire.send(sent)
+            time.sleep(wait)
+            wire.cut()
+    time.sleep(0.5)
+    assert [(record.name, record.getMessage()) for record in caplog.records if record.levelno >= logging.WARNING] == []

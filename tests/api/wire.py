@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,10 +22,14 @@ class Said:
 
 
 class Wire:
-    """One connection."""
+    """One connection; ``window``: octets that wait on this side to be read."""
 
-    def __init__(self, served: Served, timeout: float = 20) -> None:
-        self.socket = socket.create_connection(served.address, timeout)
+    def __init__(self, served: Served, timeout: float = 20, window: int | None = None) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(timeout)
+        if window is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        self.socket.connect(served.address)
         self._read = b""
 
     def __enter__(self) -> Wire:
@@ -55,12 +61,49 @@ class Wire:
         body, self._read = self._read[:wanted], self._read[wanted:]
         return Said(int(line.split(" ")[1]), headers, body, headers.get("connection") == "close" and self.is_closed())
 
+    def chunks(self) -> bytes:
+        """The body of the next answer, which comes in chunks or whole."""
+        while b"\r\n\r\n" not in self._read:
+            assert self._more(), "hung up without an answer"
+        top, _, self._read = self._read.partition(b"\r\n\r\n")
+        if b"transfer-encoding: chunked" not in top.lower():
+            self._read = top + b"\r\n\r\n" + self._read
+            said = self.answer()
+            assert said is not None
+            return said.body
+        body = b""
+        while True:
+            while b"\r\n" not in self._read:
+                assert self._more(), "the answer was cut"
+            size, _, self._read = self._read.partition(b"\r\n")
+            octets = int(size, 16)
+            while len(self._read) < octets + 2:
+                assert self._more(), "the answer was cut"
+            body, self._read = body + self._read[:octets], self._read[octets + 2 :]
+            if not octets:
+                return body
+
     def is_closed(self) -> bool:
         """Whether the service hangs up, within the timeout."""
         try:
             return not self._more()
         except TimeoutError:
             return False
+
+    def is_cut(self, seconds: float) -> bool:
+        """Whether the service cuts the connection so soon, though nothing is read of what it wrote."""
+        watch = select.poll()
+        watch.register(self.socket, 0)
+        return bool(watch.poll(1000 * seconds))
+
+    def cut(self) -> None:
+        """Leave without a word, whatever is still to be read."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def read(self, octets: int) -> None:
+        """Take so many octets in, at most."""
+        self._read += self.socket.recv(octets)
 
     def _more(self) -> bool:
         try:

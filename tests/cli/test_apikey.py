@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
+from cli.apikey import line_for_another
 from ledger.ids import parse_time
 from ledger.store.credentials import ROLES
+from tests.api.serving import settings
 from tests.cli.commands import Commands, run
 
 
@@ -17,10 +21,23 @@ def test_a_key_is_printed_alone_and_once(postseal: Commands) -> None:
     ran = postseal.ok("apikey", "create", "--role", "sender", "--label", "crm-1")
     assert re.fullmatch(r"postseal_[a-z2-7]{10}_[A-Za-z0-9_-]{43}\n", ran.out)
     id, secret = ran.out.strip().split("_", 2)[1:]
-    assert ran.err == f"postseal: API key {id}, role sender, label crm-1; it is not shown again\n"
+    said = f"postseal: API key {id}, role sender, label crm-1; it is not shown again\n"
+    assert ran.err == f"postseal: a new ledger begins in {postseal.data}\n{said}"
     shown = [postseal.ok("apikey", "list", *more) for more in ((), ("--json",))]
     assert all(id in one.out and secret not in one.out + one.err for one in shown)
     assert secret.encode() not in (postseal.data / "ledger.db").read_bytes()
+
+
+def test_of_a_ledger_that_is_there_no_new_one_is_said(postseal: Commands, message: str) -> None:
+    for _ in range(2):
+        assert "new ledger" not in postseal.ok("apikey", "create", "--role", "sender").err
+
+
+def test_the_line_for_another_key_is_of_the_same_ledger(postseal: Commands, tmp_path: Path) -> None:
+    data = tmp_path / "of mine"
+    line = line_for_another(settings(data))
+    place, _, *words = shlex.split(line)
+    assert place == f"POSTSEAL_DATA_DIR={data}" and words == ["apikey", "create", "--role", "admin"]
 
 
 def test_the_list(postseal: Commands) -> None:

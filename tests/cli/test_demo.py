@@ -30,7 +30,7 @@ from cli.exits import NO, UNAVAILABLE, Stop
 from ledger import entry
 from ledger.store import open_store
 from tests.api.serving import serving, settings
-from tests.cli.commands import Commands, Ran, run
+from tests.cli.commands import MAIL, Commands, Ran, run
 from tests.helpers import HOUSE, environment
 from tests.ledger.ledgers import open_log
 
@@ -154,7 +154,8 @@ def test_the_first_key_is_shown_once_and_kept_nowhere(tmp_path: Path) -> None:
     with demo(data) as second:
         url = second.wait_for(r"^Serving (\S+) until Ctrl-C$")[1]
         assert KEY.findall(second.out) == []
-        assert "shown before" in second.out and "apikey create --role admin" in second.out
+        assert "shown before" in second.out
+        assert re.search(f"^POSTSEAL_DATA_DIR={re.escape(str(data))} .* apikey create --role admin$", second.out, re.M)
         # It belongs to the ledger, not to a run.
         assert httpx.get(f"{url}/v1/messages", headers={"authorization": f"Bearer {key}"}).status_code == 200
         assert second.stop() == 0
@@ -273,6 +274,20 @@ def test_it_leaves_a_ledger_in_earnest_alone(postseal: Commands, message: str, m
     assert ran.status == 1 and "give it another POSTSEAL_DATA_DIR" in ran.err and ran.out == ""
     assert len(postseal.ok("messages", "--json").lines) == 1
     assert postseal.ok("apikey", "list", "--json").lines == []
+
+
+def test_it_leaves_a_ledger_alone_that_others_wrote_to(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with demo(data) as running:
+        url = running.wait_for(r"^Serving (\S+) until Ctrl-C$")[1]
+        (key,) = KEY.findall(running.out)
+        headers = {"authorization": f"Bearer {key}", "content-type": "message/rfc822"}
+        assert httpx.post(f"{url}/v1/messages", headers=headers, content=MAIL).status_code == 201
+        assert running.stop() == 0
+    before = kinds(data).count("message.recorded")
+    again = once(data)
+    assert again.status == 1 and "holds mail that is not the demo's" in again.err and again.out == ""
+    assert kinds(data).count("message.recorded") == before == 4
 
 
 @pytest.fixture

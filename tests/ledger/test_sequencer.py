@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from ledger import checkpoint, entry, merkle, note
 from ledger.act import Event
 from ledger.checkpoint import Checkpoint
-from ledger.errors import InFlight, InvalidRequest, KeyReused, Unavailable, UnknownReference
+from ledger.errors import InFlight, InvalidRequest, KeyReused, StoreUnavailable, Unavailable, UnknownReference
 from ledger.log import Log
 from ledger.note import Signer, Verifier
 from ledger.plan import Plan
@@ -559,3 +559,39 @@ def test_an_event_made_by_hand_is_held_to_its_kind(place: Place) -> None:
     for kind in ("access.denied", "block.applied.continued", "recipient.added"):
         (answer,) = submit(place.log, Event(message, 1, kind, draft.facts, "api"))
         assert isinstance(answer, InvalidRequest), kind
+
+
+# Writers that hold the head and do nothing
+
+
+def need_server(any_database: str) -> None:
+    if not any_database.startswith("postgresql"):
+        pytest.skip("SQLite's lock is the kernel's: it goes with its process")
+
+
+def test_who_waits_too_long_for_the_head_is_told_so_once(
+    place: Place, any_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_server(any_database)
+    monkeypatch.setattr("ledger.store.postgres.LOCK_TIMEOUT", "300ms")
+    holder = place.log.store.appender()
+    asked: list[str] = []
+    with bare(place.url, place.directory, lambda a: Watched(a, lambda name, when: asked.append(name))) as writer:
+        holder.begin()
+        (answer,) = submit(writer.sequencer, beat(place.log.instance))
+        assert isinstance(answer, Unavailable) and "held the head" in str(answer)
+        assert asked.count("begin") == 1
+        holder.close()
+        outcomes(submit(writer.sequencer, beat(place.log.instance)))
+
+
+def test_a_frozen_writer_loses_the_head(place: Place, any_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_server(any_database)
+    with monkeypatch.context() as short:
+        short.setattr("ledger.store.postgres.IDLE_TIMEOUT", "300ms")
+        holder = place.log.store.appender()
+        holder.begin()
+    outcomes(submit(place.log, beat(place.log.instance)))
+    with pytest.raises(StoreUnavailable):
+        holder.now()
+    holder.close()
