@@ -108,7 +108,9 @@ class NewEvent(Body):
     clock: event.Clock | None = None
     source: event.Source = "api"
     attestation: Literal["C", "D", "E"] = Field(
-        default="D", description="A and B need the signed octets themselves: they come in as webhooks."
+        default="D",
+        description="Who vouches. D: the calling system saw it, as a system of the operator's. C: it was told over a "
+        "channel that authenticates. E: nobody in particular told it. A and B need the octets that were signed.",
     )
     event_key: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(
         default=None, description="What the source calls this event: the same one is recorded once."

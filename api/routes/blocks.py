@@ -38,8 +38,9 @@ async def block(request: Request, message: Annotated[schemas.Id, Path()]) -> Res
     try:
         if recipient is not None and "@" in recipient:
             recipient = await anyio.to_thread.run_sync(drafting.recipient_of, service, message, recipient)
+        actor = [("actor", caller.name)]
         made = service.log.prepare_block(
-            message, said.scope, recipient=recipient, file=said.file, reason=said.reason, sealed=[("actor", caller.name)]
+            message, said.scope, recipient=recipient, file=said.file, reason=said.reason, sealed=actor
         )
         outcome = await service.gathering.write(Submission(made, key, digest))
     except (Problem, UnknownReference):

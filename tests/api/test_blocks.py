@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ledger import entry
 from ledger.ids import uuid7
 from tests.api.serving import RECIPIENTS, Served, problem
 
@@ -151,7 +152,9 @@ ABSENT: dict[str, tuple[str | None, Any]] = {
 def test_what_is_not_here_is_not_found(served: Served, quiet: str, where: str | None, said: Any) -> None:
     before = served.size
     problem(block(served, where or quiet, **said), "not-found")
-    assert served.size == before
+    # Who finds out so who is a recipient has looked.
+    made = [entry.decode(data) for data in served.log.reader.entries(before, served.size)]
+    assert [(one.kind, one.chain) for one in made] == ([] if where else [("content.viewed", quiet)])
 
 
 def test_a_message_without_files_has_nothing_to_block(served: Served) -> None:
