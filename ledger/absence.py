@@ -51,7 +51,8 @@ def check_no_access(case: Case, closing: Closing) -> str:
     pairs = f", last of {len(blocked)} pairs" if len(blocked) > 1 else ""
     return (
         f"blocked at {last.entry.at} (entry {last.seq}{pairs}); "
-        f"no access recorded from {opened.entry.at} to {closing.log.entry.at}, {denied} attempts denied; {alive}; "
+        f"no access recorded from {opened.entry.at} to {closing.log.entry.at}, "
+        f"{_count(denied, 'attempt')} denied; {alive}; "
         f"of files behind links only, not of the mail's own text{_inside(case)}"
     )
 
@@ -142,12 +143,16 @@ def _check_recorder(case: Case, closing: Closing) -> str:
     hidden = sum(item.facts.micros for item in segment if item.kind == "clock.stepped" and not item.facts.ahead)
     if largest + hidden > _LIMIT:
         raise NotChecked(f"the clock was set back {_seconds(hidden)} s meanwhile, which could hide an outage")
-    return f"{len(marks) - 1} beats, largest gap {_seconds(largest)} s"
+    return f"{_count(len(marks) - 1, 'beat')}, largest gap {_seconds(largest)} s"
 
 
 def _inside(case: Case) -> str:
     inside = sorted((name for name, file in case.files.items() if file.where == "inside"), key=ordinal)
     return f", nor of {', '.join(inside[:8])}{' ...' if len(inside) > 8 else ''} inside it" if inside else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _seconds(micros: int) -> str:

@@ -99,7 +99,7 @@ def judge(service: Service, data: bytes) -> dict[str, Any]:
 
 def unasked() -> dict[str, Any]:
     """What somebody without a key is told of a file that is no evidence: the same, whether it was recorded or not."""
-    said = "this is no evidence; whether a file was recorded is told to those who hold an API key"
+    said = "this is no evidence; whether a file was recorded is told to those whose API key may read"
     return {"verdict": "unknown", "checks": [_check("intact", "not_checked", said)], "matches": []}
 
 

@@ -152,7 +152,7 @@ def test_that_nobody_had_access(served: Served) -> None:
     got = export(served, message, **NON_ACCESS)
     assert judged(served, got)["no_access_recorded"] == "passed"
     checks = evidence.check(got.content, Trust.of(*(key.vkey for key in served.log.ring.keys)))
-    assert "1 attempts denied" in checks.check("no_access_recorded").detail
+    assert "1 attempt denied" in checks.check("no_access_recorded").detail
     one = export(served, message, recipient="r2", file="f2", **NON_ACCESS)
     assert one.json()["claim"] == {"file": "f2", "kind": "non_access", "message": message, "recipient": "r2"}
     assert judged(served, one)["no_access_recorded"] == "passed"

@@ -87,7 +87,7 @@ def test_the_detail_says_exactly_what_is_claimed() -> None:
     detail = check(made, STRICT).check("no_access_recorded").detail
     assert detail.startswith(
         f"blocked at {ids.format_time(blocked.at)} (entry {sealed.seq(blocked)}); no access recorded from "
-        f"{ids.format_time(recorded.at)} to {ids.format_time(closed.at)}, 1 attempts denied; "
+        f"{ids.format_time(recorded.at)} to {ids.format_time(closed.at)}, 1 attempt denied; "
         "8 beats, largest gap 60.0 s"
     )
     assert "not of the mail's own text, nor of f2 inside it" in detail
