@@ -28,7 +28,8 @@ JSON_LIMIT: Final = 65_536
 """Octets of a JSON body. It is parsed on the event loop."""
 
 HELD: Final = 256 << 20
-"""Octets of unfinished bodies that are kept in memory at a time, all together; twice the limit where that is more."""
+"""Octets of unfinished bodies kept in memory at a time, all of strangers together, and all of those with a key; twice
+the limit where that is more."""
 DEPTH: Final = 32
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]").search
@@ -47,22 +48,24 @@ async def read(request: Request, limit: int) -> bytes:
 
 
 async def _read_on(request: Request, first: bytes, limit: int) -> bytes:
-    service = request.app.state.service
+    held: dict[bool, int] = request.app.state.service.held
+    # Of two budgets, so that strangers cannot use up that of those who record.
+    known = "caller" in request.scope.get("state", {})
     parts = [first]
     size = len(first)
-    service.held += size
+    held[known] += size
     try:
         while True:
             message = await request.receive()
             parts.append(_part(message, limit - size, limit))
             size += len(parts[-1])
-            service.held += len(parts[-1])
+            held[known] += len(parts[-1])
             if not message.get("more_body", False):
                 return b"".join(parts)
-            if service.held > max(HELD, 2 * limit):
+            if held[known] > max(HELD, 2 * limit):
                 raise Problem("unavailable", "too many large requests at a time; nothing of this one was recorded")
     finally:
-        service.held -= size
+        held[known] -= size
 
 
 def _part(message: Message, room: int, limit: int) -> bytes:

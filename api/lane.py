@@ -1,4 +1,4 @@
-"""The fast lane: what is asked most often goes to its function past the framework, which costs more than the act.
+"""The fast lane: what is asked most often goes to its function past the framework's middleware, routing and parameters.
 
 The functions are those of the routes, declared and documented there, and what they raise is answered the same. Whatever
 is not spelt exactly as the lane expects goes the long way, and is refused there.

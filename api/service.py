@@ -67,8 +67,8 @@ class Service:
         self._looking = asyncio.Lock()
         self._looks = 0
         self._looked: tuple[int, LedgerError | None] = 0, None
-        self.held = 0
-        """Octets of bodies that are being read."""
+        self.held = {True: 0, False: 0}
+        """Octets of bodies that are being read, of those who came with a key and of strangers."""
 
     @property
     def gathering(self) -> Gathering:

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -61,7 +61,7 @@ def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a 
         found = reading.credentials.list()
     if json_:
         for one in found:
-            sys.stdout.write(json.dumps(_as_json(one)) + "\n")
+            sys.stdout.write(json.dumps(one.document()) + "\n")
         return OK
     if not found:
         raise Stop(OK, "there is no API key yet; `postseal apikey create` makes one")
@@ -93,22 +93,23 @@ def program() -> str:
 
 
 def line_for_another(here: Settings) -> str:
-    """The line that makes a key of this very ledger, for whoever copies it, wherever he stands."""
-    place = shlex.quote(str(here.data_dir.absolute()))
-    return f"{settings.PREFIX}DATA_DIR={place} {shlex.quote(program())} apikey create --role admin"
+    """The line that makes a key of this very ledger, for whoever copies it, wherever he stands. Of a database's URL,
+    which may hold a password, the value is his to fill in."""
+    unless_set = settings.load({f"{settings.PREFIX}DATA_DIR": str(here.data_dir)})
+    told = {"DATA_DIR": str(here.data_dir.absolute())}
+    if here.database_url != unless_set.database_url:
+        told["DATABASE_URL"] = "..."
+    if here.master_key_file != unless_set.master_key_file:
+        told["MASTER_KEY_FILE"] = str(here.master_key_file.absolute())
+    if here.origin != unless_set.origin:
+        told["ORIGIN"] = here.origin
+    values = [f"{settings.PREFIX}{name}={shlex.quote(value)}" for name, value in told.items()]
+    return " ".join([*values, shlex.quote(program()), "apikey create --role admin"])
 
 
 def _is_new(log: Log) -> bool:
     size = log.reader.head().size
     return size <= len(FIRST_START) and [entry.decode(one).kind for one in log.reader.entries(0, size)] == FIRST_START
-
-
-def _as_json(one: Credential) -> dict[str, Any]:
-    said: dict[str, Any] = {"id": one.id, "role": one.role, "label": one.label, "created": format_time(one.created)}
-    for name, at in (("last_used", one.last_used), ("revoked", one.revoked)):
-        if at is not None:
-            said[name] = format_time(at)
-    return said | {"genuine": one.genuine}
 
 
 def _state(one: Credential) -> tuple[str, str]:

@@ -42,6 +42,8 @@ async def block(request: Request, message: Annotated[schemas.Id, Path()]) -> Res
         made = service.log.prepare_block(
             message, said.scope, recipient=recipient, file=said.file, reason=said.reason, sealed=actor
         )
+        # Before it is recorded: an answer that failed over this would not say that it was.
+        inside = blocked.inside(await anyio.to_thread.run_sync(service.log.disclosed, message))
         outcome = await service.gathering.write(Submission(made, key, digest))
     except (Problem, UnknownReference):
         # Who is a recipient, and how many files there are, is told by a refusal too.
@@ -51,7 +53,6 @@ async def block(request: Request, message: Annotated[schemas.Id, Path()]) -> Res
     block = first.facts.block
     if outcome.repeated:
         made.pairs = await anyio.to_thread.run_sync(_then, service, message, block)
-    inside = blocked.inside(await anyio.to_thread.run_sync(service.log.disclosed, message))
     told = blocked.told(made.pairs, inside)
     return answers.created({"block": block, "pairs": told, "receipt": await service.receipt(outcome)})
 

@@ -89,7 +89,7 @@ async def many(request: Request) -> Response:
 
     With an `Idempotency-Key` the whole request may be sent again after a lost answer: lines that were recorded are
     answered as repeats. The answer begins when the last line was read. Where the body as a whole is at fault (too long,
-    broken gzip) after lines of it were recorded, these are answered, and a line without `id` and `seq` has the problem.
+    broken gzip) after lines of it were recorded, these are answered, and one more line has the problem.
     """
     service = serving(request)
     caller = await service.caller(request, "event")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
@@ -12,8 +12,6 @@ from fastapi import APIRouter, Path, Request, Response
 from api import answers, bodies, schemas
 from api.openapi import body_of, needs, problems
 from api.service import serving
-from ledger.ids import format_time
-from ledger.store.credentials import Credential
 
 router = APIRouter(tags=["keys"])
 
@@ -35,7 +33,7 @@ async def create(request: Request) -> Response:
     key, made = await anyio.to_thread.run_sync(
         service.credentials.create, said.role, label, time.time_ns() // 1000, os.urandom
     )
-    return answers.created({"key": key} | _told(made))
+    return answers.created({"key": key} | made.document())
 
 
 @router.get("/v1/keys", response_model=schemas.Keys, openapi_extra=needs("keys"), responses=problems())
@@ -43,7 +41,7 @@ async def keys(request: Request) -> Response:
     """All keys, the oldest first, revoked ones too: what each may do, and when it was last used."""
     service = serving(request)
     await service.caller(request, "keys")
-    return answers.found({"keys": [_told(one) for one in await anyio.to_thread.run_sync(service.credentials.list)]})
+    return answers.found({"keys": [one.document() for one in await anyio.to_thread.run_sync(service.credentials.list)]})
 
 
 @router.delete(
@@ -61,11 +59,3 @@ async def revoke(request: Request, id: Annotated[str, Path(pattern=r"^[a-z2-7]{1
     await anyio.to_thread.run_sync(service.credentials.revoke, id, time.time_ns() // 1000)
     service.known.forget(id)
     return Response(status_code=204)
-
-
-def _told(one: Credential) -> dict[str, Any]:
-    said: dict[str, Any] = {"id": one.id, "role": one.role, "label": one.label, "created": format_time(one.created)}
-    for name, at in (("last_used", one.last_used), ("revoked", one.revoked)):
-        if at is not None:
-            said[name] = format_time(at)
-    return said | {"genuine": one.genuine}

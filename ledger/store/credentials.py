@@ -19,6 +19,7 @@ from sqlalchemy import Engine, Executable, Row, Select, case, insert, or_, selec
 from sqlalchemy.exc import DBAPIError
 
 from ledger.errors import InvalidRequest, StoreUnavailable, UnknownReference
+from ledger.ids import format_time
 from ledger.store.engine import explain
 from ledger.store.tables import api_keys
 
@@ -55,6 +56,15 @@ class Credential:
     last_used: int | None = None
     revoked: int | None = None
     genuine: bool = True
+
+    def document(self) -> dict[str, Any]:
+        """As JSON, its times as entries spell them; what never was is left out."""
+        said: dict[str, Any] = {"id": self.id, "role": self.role, "label": self.label}
+        said["created"] = format_time(self.created)
+        for name, at in (("last_used", self.last_used), ("revoked", self.revoked)):
+            if at is not None:
+                said[name] = format_time(at)
+        return said | {"genuine": self.genuine}
 
 
 def check_new(role: str, label: str) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from api.settings import load
 from cli.apikey import line_for_another
 from ledger.ids import parse_time
 from ledger.store.credentials import ROLES
-from tests.api.serving import settings
 from tests.cli.commands import Commands, run
+from tests.ledger.ledgers import ORIGIN
 
 
 def test_a_key_is_printed_alone_and_once(postseal: Commands) -> None:
@@ -33,11 +34,14 @@ def test_of_a_ledger_that_is_there_no_new_one_is_said(postseal: Commands, messag
         assert "new ledger" not in postseal.ok("apikey", "create", "--role", "sender").err
 
 
-def test_the_line_for_another_key_is_of_the_same_ledger(postseal: Commands, tmp_path: Path) -> None:
+def test_the_line_for_another_key_is_of_the_same_ledger(tmp_path: Path) -> None:
     data = tmp_path / "of mine"
-    line = line_for_another(settings(data))
-    place, _, *words = shlex.split(line)
+    meant = {"POSTSEAL_DATA_DIR": str(data)}
+    place, _, *words = shlex.split(line_for_another(load(meant)))
     assert place == f"POSTSEAL_DATA_DIR={data}" and words == ["apikey", "create", "--role", "admin"]
+    meant |= {"POSTSEAL_ORIGIN": ORIGIN, "POSTSEAL_DATABASE_URL": "postgresql+psycopg://me:s3cret@127.0.0.1/ledger"}
+    line = line_for_another(load(meant))
+    assert shlex.split(line)[1:3] == ["POSTSEAL_DATABASE_URL=...", f"POSTSEAL_ORIGIN={ORIGIN}"] and "s3cret" not in line
 
 
 def test_the_list(postseal: Commands) -> None:
