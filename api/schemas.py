@@ -355,28 +355,6 @@ class Consistency(Said):
     proof: list[Hash]
 
 
-class Check(Said):
-    name: str
-    status: Literal["passed", "failed", "not_checked"]
-    detail: str
-
-
-class Match(Said):
-    """A message that was recorded, and how it fits: ``part`` where it is one of its files. ``seq`` is of its entry."""
-
-    message: Id
-    level: Literal["identical"]
-    part: File | None = None
-    recorded_at: Instant
-    seq: int
-
-
-class Verified(Said):
-    verdict: Literal["valid", "invalid", "unknown"]
-    checks: list[Check]
-    matches: list[Match]
-
-
 class Health(Said):
     status: Literal["ok", "failing"]
     reason: str | None = None

@@ -11,7 +11,7 @@ import typer
 
 from cli.exits import USAGE, Stop
 from ledger import fingerprint as fingerprints
-from ledger import mime
+from ledger import hashonly, mime
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -37,6 +37,6 @@ def fingerprint(
             raise Stop(USAGE, f"{file} cannot be read: {error.strerror}") from None
     if octets != mime.normalise(octets):
         sys.stderr.write("postseal: the line ends are not CRLF; hashes and sizes are those with CRLF\n")
-    made = fingerprints.to_json(fingerprints.take(octets))
+    made = hashonly.to_json(fingerprints.take(octets))
     sys.stdout.write(json.dumps(made, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
     return 0

@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "show": Command("cli.show", "show one message and its whole history"),
     "export": Command("cli.export", "write evidence that anyone can check offline"),
     "verify": Command("cli.verify", "check evidence: no database, no network, no settings"),
+    "identify": Command("cli.identify", "tell which recorded message a copy is of, and what differs"),
     "fingerprint": Command("cli.fingerprint", "print the fingerprint of a message"),
     "audit": Command("cli.audit", "check the whole log, and sign that it holds"),
     "trust": Command("cli.trust", "print whom a verifier should believe, for this log"),

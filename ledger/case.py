@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final, Literal
 
 import msgspec
@@ -95,6 +96,12 @@ class Case:
         """The log's own chain, or nothing where entry 0 is not held or is not what opens a log."""
         first = self.items.get(0)
         return self.chains[first.entry.chain] if first is not None and first.kind == "ledger.opened" else ()
+
+    @property
+    def recording(self) -> Sequence[Item]:
+        """The entries of it that recorded the message: what they seal, and they alone, is of it as it was sent."""
+        kinds = ("message.recorded", "message.recorded.continued")
+        return [*takewhile(lambda item: item.kind in kinds, self.message)]
 
     @property
     def message(self) -> Sequence[Item]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, cast, get_args
 
 from msgspec import UNSET, UnsetType
 
-from ledger import canonical, disclosure, entry, event
+from ledger import canonical, disclosure, entry, event, fingerprint
 from ledger.act import Event, RecipientPart, Recording
 from ledger.canonical import Json
 from ledger.chance import Chance
@@ -30,6 +30,9 @@ from ledger.terms import Term, terms
 SHARED = ":shared"
 """Ends the subject of what names several people: their own erasures each destroy it."""
 
+BESIDE: Final = (SHARED,)
+"""What ends the subjects beside the message's own that facts of the message itself are sealed under."""
+
 KEY_SIZE: Final = 16
 """Bytes of an event key."""
 
@@ -38,6 +41,9 @@ BLIND_SIZE: Final = 16
 
 LONG: Final = 65_536
 """Octets of a header's value, as JSON, past which its hash is sealed in its place: a disclosure could not hold it."""
+
+MAX_PARTS: Final = 200
+"""Parts that are no files; of a message with more of them none is sealed alone, the root over all leaves still is."""
 
 _SOURCES: Final = frozenset(get_args(event.Source))
 _CLOCKS: Final = frozenset(get_args(event.Clock))
@@ -176,11 +182,13 @@ def _message_facts(
 ) -> tuple[list[tuple[str, Json]], list[tuple[str, Json]]]:
     own: list[tuple[str, Json]] = [
         ("mail_from", sent.mail_from),
-        ("raw", {"sha256": print_.raw.sha256, "size": print_.raw.size}),
+        ("raw", fingerprint.octets(print_.raw)),
     ]
     shared: list[tuple[str, Json]] = []
     if print_.root is not None:
-        own.append(("leaves", print_.root))
+        own.append(("leaves", {"count": len(print_.leaves), "root": print_.root}))
+    if print_.relaxed is not None:
+        own.append(("relaxed", cast("dict[str, Json]", asdict(print_.relaxed))))
     if print_.reason is not None:
         own.append(("unparsed", print_.reason))
     for name, fact in (("From", "from"), ("Subject", "subject"), ("Date", "date"), ("Message-ID", "message_id")):
@@ -191,17 +199,15 @@ def _message_facts(
         value = print_.header(name)
         if value is not None:
             shared.append(_header(fact, value))
-    for leaf in print_.files:
-        said: dict[str, Json] = {
-            "media_type": leaf.media_type,
-            "path": leaf.path,
-            "sha256": leaf.sha256,
-            "size": leaf.size,
-            "where": "hosted" if leaf.file in hosted else "inside",
-        }
-        if leaf.name is not None:
-            said["name"] = leaf.name
-        own.append((str(leaf.file), said))
+    few = len(print_.leaves) - len(print_.files) <= MAX_PARTS
+    for name, leaf in print_.facts:
+        if leaf.file is None and not few:
+            continue
+        said = fingerprint.part(leaf)
+        # The name it is sealed under says that.
+        if said.pop("file", None) is not None:
+            said["where"] = "hosted" if leaf.file in hosted else "inside"
+        own.append((name, said))
     return own, shared
 
 

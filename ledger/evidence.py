@@ -10,16 +10,30 @@ witnessed), `ledger.timed` and `ledger.absence` (no_access_recorded).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 from typing import Final
 
 import msgspec
 
-from ledger import absence, case, complete, disclosure, document, fingerprint, mime, multiproof, note, timed, vouched
+from ledger import (
+    absence,
+    case,
+    complete,
+    disclosure,
+    document,
+    fingerprint,
+    match,
+    multiproof,
+    note,
+    originals,
+    timed,
+    vouched,
+)
 from ledger import checkpoint as checkpoints
 from ledger.case import Case
+from ledger.differs import DIFFERENT, IDENTICAL, MISSING
 from ledger.document import Claim, Evidence, Held, OfAll, OfCheckpoint, OfEarlier, Replay, format, parse
-from ledger.errors import ProofError
+from ledger.errors import FormatError, ProofError
+from ledger.match import Copy
 from ledger.merkle import Read
 from ledger.trust import Compromised, Trust, TrustedLog
 from ledger.verdict import NAMES, Check, NotChecked, Verdict, conclude, find, run
@@ -91,23 +105,33 @@ def _describe(said: Case) -> str:
 
 
 def _check_content(said: Case, content: bytes | None) -> str:
-    """Compare octets with the digests disclosed: as a message if ``raw`` is, and as each file that is."""
+    """Hold octets against what is disclosed of the message, and against each file that is."""
     if content is None:
         raise NotChecked("no content was given")
-    digest = sha256(content).hexdigest()
-    for name, file in said.files.items():
-        if (file.sha256, file.size) == (digest, len(content)):
-            return f"identical to the file {name}"
+    sealed = {name: value for item in said.recording for name, value in item.disclosed.items()}
+    for name, leaf in originals.leaves_of(sealed).items():
+        if fingerprint.is_of(content, leaf):
+            return f"identical to the {'file' if leaf.file else 'part'} {name}"
     total = said.message[0].facts.files if said.message and said.message[0].kind == "message.recorded" else 0
     files = f"{len(said.files)} of {total} files disclosed"
     if said.raw is None:
         raise NotChecked(f"the digest of the message is not disclosed here, or was erased; it is none of the {files}")
-    if said.message[0].facts.fingerprint != fingerprint.ALGORITHM:
+    if said.message[0].facts.fingerprint not in fingerprint.ALGORITHMS:
         raise NotChecked("the message's digest was made in a way that is not known here")
-    whole = mime.normalise(content)
-    if (said.raw.sha256, said.raw.size) == (sha256(whole).hexdigest(), len(whole)):
-        return "identical to the message" + ("" if whole == content else " but for its line ends")
-    raise ProofError(f"different from the message, and from the {files}")
+    try:
+        copy = Copy.of(content)
+    except FormatError:
+        raise ProofError(f"no message, and none of the {files}") from None
+    found = match.compare(originals.of_sealed(sealed, "evidence holds hashes of it only"), copy)
+    if found is None:
+        raise ProofError(f"different from the message, and from the {files}")
+    told = "; ".join(f"{one.where} {one.detail}".strip() for one in found.differences if one.kind != "transport")
+    detail = f"{found.level}{': ' if told else ''}{told}"
+    if found.level in (MISSING, DIFFERENT):
+        if found.open:
+            raise NotChecked(detail)
+        raise ProofError(detail)
+    return "identical to the message, line ends aside" if found.level == IDENTICAL else f"the message: {detail}"
 
 
 def _check_included(said: Case) -> str:

@@ -4,41 +4,54 @@ Everything is a function of the **normalised octets** (``mime.normalise``: bare 
 saved with LF line ends has the fingerprint of the original. Hashes are of slices of them; nothing is written anew.
 
 * ``raw``: SHA-256 and size of the normalised octets. The first ``header_size`` of them are the header block.
+* ``relaxed``: what survives a relay that adds headers and folds lines: SHA-256 under DKIM's relaxed canonicalisation
+  (``ledger.relaxed``) of the ``body``, of the ``headers`` From, To, Cc, Subject, Date and Message-ID, in this order and
+  of several of a name in the order in which they stand, and likewise of Content-Type, Content-Transfer-Encoding and
+  Content-Disposition (``mime``), which say how the body is read.
 * ``leaves``: every MIME leaf in order (``mime.Walk``) with SHA-256 and size of its decoded octets. Preambles and
   epilogues of multiparts are in ``raw`` only.
+* ``text`` of a leaf: SHA-256 of what it says in one spelling (``ledger.text``), which survives another transfer
+  encoding and another character set. Of an attached message: of its own From, To ... as people read them.
 * **Files** are numbered ``f1``, ``f2`` ... in MIME order: leaves that are attachments, or have a name, or are attached
   messages, or are neither text nor message nor shown within the text (a Content-ID). Leaves inside an attached message
   are no files of their own, since they travel, and are blocked, with the message that holds them.
 * ``root``: RFC 6962 Merkle root over the leaf records, so that one part is proved without showing the others. A record
-  is canonical JSON of ``blind, file, media_type, name, path, sha256, size`` (absent fields left out), where ``blind`` =
-  HMAC-SHA-256(key: the 32 octets of ``raw``'s hash, message: ALGORITHM, a NUL, path). Without it, whoever holds a proof
-  could confirm a guess at a neighbouring part, such as a short text; with it he must guess the whole message. It
-  hides nothing once ``raw`` is shown too.
+  is canonical JSON of ``blind, file, media_type, name, path, sha256, size, text`` (absent fields left out; ``second``
+  too where there is one), where ``blind`` = HMAC-SHA-256(key: the 32 octets of ``raw``'s hash, message: the algorithm,
+  a NUL, path). Without it, whoever holds a proof could confirm a guess at a neighbouring part, such as a short text;
+  with it he must guess the whole message. It hides nothing once ``raw`` is shown too.
+* ``second``: beside each SHA-256 of octets a digest by another algorithm (`HASHLIB`), for the day when one is not
+  enough. Whoever makes the fingerprint chooses; a message's all have it, or none.
 
 An unparsable message (``mime.Limits``, no header field at all) has ``reason`` and ``raw``, and neither leaves nor root.
 
-Extension: ``ALGORITHM`` names all of the above. New hashes come as new fields under ids of their own, beside these; a
-change to these is a new ``ALGORITHM``, and the old one goes on being checked.
+Extension: ``ALGORITHM`` names all of the above; version 1 had neither ``relaxed`` nor ``text`` nor ``second``, and goes
+on being read. A change to what is there is a new version.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, TypeVar, cast
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from ledger import canonical, merkle, mime
+from ledger import canonical, merkle, mime, relaxed
+from ledger import text as texts
 from ledger.errors import FormatError, ProofError
-from ledger.headertext import clean, read, read_parameter
+from ledger.headertext import read, read_parameter
 from ledger.mime import Defect, Limits
 
-ALGORITHM: Final = "postseal-fingerprint-1"
+ALGORITHM: Final = "postseal-fingerprint-2"
+ALGORITHMS: Final = ("postseal-fingerprint-1", ALGORITHM)
+
+SecondName = Literal["sha3-256", "sha512"]
+HASHLIB: Final[dict[SecondName, str]] = {"sha3-256": "sha3_256", "sha512": "sha512"}
+"""Digests that may stand beside each SHA-256: their names here, and in `hashlib`."""
 
 HeaderName = Literal["From", "To", "Cc", "Subject", "Date", "Message-ID"]
 _HEADERS: Final[dict[bytes, HeaderName]] = {
@@ -59,11 +72,29 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Second:
+    """A digest beside SHA-256, in lowercase hex."""
+
+    algorithm: SecondName
+    digest: Annotated[str, Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{128})\Z")]
+
+
+@dataclass(frozen=True, slots=True)
 class Octets:
     """SHA-256 (lowercase hex) and size of some octets."""
 
     sha256: Sha256
     size: Size
+    second: Second | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxed:
+    """SHA-256, in hex, under DKIM's relaxed canonicalisation."""
+
+    body: Sha256
+    headers: Sha256
+    mime: Sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +116,8 @@ class Leaf:
     size: Size
     name: Annotated[str, Meta(min_length=1)] | None = None
     file: Annotated[str, Meta(pattern=r"\Af[1-9][0-9]{0,8}\Z")] | None = None
+    text: Sha256 | None = None
+    second: Second | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +125,7 @@ class Fingerprint:
     """``headers``: every From, To, Cc, Subject, Date and Message-ID in order. ``reason`` is set, and ``root`` is not,
     where the message could not be parsed; ``normalised`` where line ends were changed before hashing."""
 
-    algorithm: Literal["postseal-fingerprint-1"]
+    algorithm: Literal["postseal-fingerprint-1", "postseal-fingerprint-2"]
     raw: Octets
     normalised: bool
     headers: tuple[HeaderText, ...]
@@ -101,6 +134,7 @@ class Fingerprint:
     header_size: Size | None = None
     root: Sha256 | None = None
     reason: Line | None = None
+    relaxed: Relaxed | None = None
 
     @property
     def parsed(self) -> bool:
@@ -110,14 +144,25 @@ class Fingerprint:
     def files(self) -> tuple[Leaf, ...]:
         return tuple(leaf for leaf in self.leaves if leaf.file is not None)
 
+    @property
+    def facts(self) -> Iterator[tuple[str, Leaf]]:
+        """Each leaf under the name it is sealed by: ``f1`` ... where it is a file, ``p1`` ... the others."""
+        others = 0
+        for leaf in self.leaves:
+            others += leaf.file is None
+            yield leaf.file or f"p{others}", leaf
+
     def header(self, name: str) -> str | None:
         """The first header of that name, spelled as in ``HeaderName``; of two, programs show either."""
         return next((header.value for header in self.headers if header.name == name), None)
 
 
-def take(octets: bytes, limits: Limits = _DEFAULT) -> Fingerprint:
-    """The fingerprint of a message. Raises FormatError only for what is no message at all: nothing, or beyond
-    ``limits.size``. Everything else that hinders reading ends in a fingerprint with a ``reason``."""
+def take(octets: bytes, limits: Limits = _DEFAULT, second: SecondName | None = None) -> Fingerprint:
+    """The fingerprint of a message, with digests by ``second``  beside each SHA-256 where it is given.
+
+    Raises FormatError only for what is no message at all: nothing, or beyond ``limits.size``. Everything else that
+    hinders reading ends in a fingerprint with a ``reason``.
+    """
     if not octets:
         raise FormatError("a message of 0 octets")
     if len(octets) > limits.size:
@@ -126,7 +171,8 @@ def take(octets: bytes, limits: Limits = _DEFAULT) -> Fingerprint:
     if len(whole) > limits.size:
         raise FormatError(f"a message of {len(whole)} octets with CRLF line ends, limit {limits.size}")
     walk = mime.Walk(whole, limits)
-    raw, header_size, root, reason = _hash(whole), None, None, None
+    raw = hashed(whole, second)
+    header_size, root, reason, known = None, None, None, None
     headers: tuple[HeaderText, ...] = ()
     leaves: tuple[Leaf, ...] = ()
     try:
@@ -136,36 +182,89 @@ def take(octets: bytes, limits: Limits = _DEFAULT) -> Fingerprint:
         header_size = header.end
         if sum(value.count(b",") + 1 for name, value in header.fields if name in _ADDRESSED) > limits.addresses:
             raise mime.Unparsable(f"more than {limits.addresses} addresses")
-        headers = tuple(HeaderText(_HEADERS[name], read(value)) for name, value in header.fields if name in _HEADERS)
-        leaves = _leaves(walk, header)
-        root = merkle.root(_hashes(raw, leaves)).hex()
+        headers = named(header)
+        leaves = _leaves(walk, header, limits, second)
+        body = relaxed.body_hash(whole, header.end)
+        known = Relaxed(body, _relaxed(header, _HEADERS), _relaxed(header, mime.STRUCTURAL))
+        root = merkle.root(hashes_of(ALGORITHM, raw, leaves)).hex()
     except mime.Unparsable as error:
         reason = str(error)
     defects = tuple(walk.defects) if reason is None else ()
-    return Fingerprint(ALGORITHM, raw, whole is not octets, headers, leaves, defects, header_size, root, reason)
+    return Fingerprint(ALGORITHM, raw, whole is not octets, headers, leaves, defects, header_size, root, reason, known)
 
 
-def _hash(octets: bytes | memoryview) -> Octets:
-    return Octets(hashlib.sha256(octets).hexdigest(), len(octets))
+def named(header: mime.Header) -> tuple[HeaderText, ...]:
+    """The fields of a header block that a fingerprint tells of, as people read them."""
+    return tuple(HeaderText(_HEADERS[name], read(value)) for name, value in header.fields if name in _HEADERS)
 
 
-def _leaves(walk: mime.Walk, header: mime.Header) -> tuple[Leaf, ...]:
+def _relaxed(header: mime.Header, names: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for wanted in names:
+        if wanted in header.first:
+            for name, value in header.fields:
+                if name == wanted:
+                    digest.update(relaxed.field(name, value))
+    return digest.hexdigest()
+
+
+def hashed(octets: bytes, second: SecondName | None = None) -> Octets:
+    """Digests and size of some octets."""
+    other = None if second is None else Second(second, hashlib.new(HASHLIB[second], octets).hexdigest())
+    return Octets(hashlib.sha256(octets).hexdigest(), len(octets), other)
+
+
+def is_of(octets: bytes, part: Leaf | Octets) -> bool:
+    """Whether these are the octets of a part, by every digest of it."""
+    second = part.second
+    return hashed(octets, None if second is None else second.algorithm) == Octets(part.sha256, part.size, second)
+
+
+def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: SecondName | None) -> tuple[Leaf, ...]:
     leaves: list[Leaf] = []
     files = 0
     for part in walk.leaves(header):
         sha256, size = hashlib.sha256(), 0
+        other = None if second is None else hashlib.new(HASHLIB[second])
         damaged: list[bool] = []
+        kept: list[bytes | memoryview] = []
+        reads = part.media_type.startswith("text/")
         for piece in mime.pieces(part, damaged):
             sha256.update(piece)
             size += len(piece)
+            if other is not None:
+                other.update(piece)
+            if reads and size <= texts.LIMIT:
+                kept.append(piece)
         if damaged:
             walk.defects.append(Defect(part.path, "damaged-encoding"))
+        text = None
+        if reads and size <= texts.LIMIT:
+            text = texts.digest(b"".join(kept), part.parameters.get("charset"), part.encoding)
+        elif part.media_type in mime.MESSAGES:
+            text = _attached(walk.attached(part))
         name = read_parameter(part.disposition_parameters, "filename") or read_parameter(part.parameters, "name")
         is_file = _is_file(part, name)
         files += is_file
-        file = f"f{files}" if is_file else None
-        leaves.append(Leaf(part.path, part.media_type, part.encoding, sha256.hexdigest(), size, name, file))
+        leaves.append(
+            Leaf(
+                part.path,
+                part.media_type,
+                part.encoding,
+                sha256.hexdigest(),
+                size,
+                name,
+                f"f{files}" if is_file else None,
+                text,
+                None if other is None or second is None else Second(second, other.hexdigest()),
+            )
+        )
     return tuple(leaves)
+
+
+def _attached(header: mime.Header) -> str | None:
+    said = [[one.name, " ".join(one.value.split())] for one in named(header)]
+    return hashlib.sha256(canonical.dumps(said)).hexdigest() if header.fields else None  # type: ignore[arg-type]
 
 
 def _is_file(part: mime.Part, name: str | None) -> bool:
@@ -176,28 +275,41 @@ def _is_file(part: mime.Part, name: str | None) -> bool:
     return not part.has_id and not part.media_type.startswith(("text/", "message/", "multipart/"))
 
 
-def leaf_record(raw: Octets, leaf: Leaf) -> bytes:
+def leaf_record(raw: Octets, leaf: Leaf, algorithm: str = ALGORITHM) -> bytes:
     """The octets that stand for ``leaf`` under ``root``."""
-    return _record(hmac.digest(bytes.fromhex(raw.sha256), f"{ALGORITHM}\0{leaf.path}".encode(), "sha256"), leaf)
+    return _record(hmac.digest(bytes.fromhex(raw.sha256), f"{algorithm}\0{leaf.path}".encode(), "sha256"), leaf)
 
 
 def _record(blind: bytes, leaf: Leaf) -> bytes:
-    record: dict[str, canonical.Json] = {
-        "blind": blind.hex(),
+    return canonical.dumps({"blind": blind.hex(), **part(leaf)})
+
+
+def part(leaf: Leaf) -> dict[str, canonical.Json]:
+    """What is said of a leaf: its fields but ``encoding``, absent ones left out."""
+    said: dict[str, canonical.Json] = {
         "media_type": leaf.media_type,
         "path": leaf.path,
         "sha256": leaf.sha256,
         "size": leaf.size,
     }
-    if leaf.name is not None:
-        record["name"] = leaf.name
-    if leaf.file is not None:
-        record["file"] = leaf.file
-    return canonical.dumps(record)
+    for name, value in (("name", leaf.name), ("file", leaf.file), ("text", leaf.text)):
+        if value is not None:
+            said[name] = value
+    return said | _second(leaf.second)
 
 
-def _hashes(raw: Octets, leaves: tuple[Leaf, ...]) -> list[bytes]:
-    return [merkle.leaf_hash(leaf_record(raw, leaf)) for leaf in leaves]
+def octets(raw: Octets) -> dict[str, canonical.Json]:
+    """What is said of octets as such."""
+    return {"sha256": raw.sha256, "size": raw.size, **_second(raw.second)}
+
+
+def _second(second: Second | None) -> dict[str, canonical.Json]:
+    return {} if second is None else {"second": {"algorithm": second.algorithm, "digest": second.digest}}
+
+
+def hashes_of(algorithm: str, raw: Octets, leaves: tuple[Leaf, ...]) -> list[bytes]:
+    """The leaf hashes of the tree under ``root``."""
+    return [merkle.leaf_hash(leaf_record(raw, leaf, algorithm)) for leaf in leaves]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +328,14 @@ def prove_leaf(fingerprint: Fingerprint, path: str) -> LeafProof:
     if path not in paths:
         raise FormatError("the message has no such part")
     index = paths.index(path)
-    hashes = _hashes(fingerprint.raw, fingerprint.leaves)
+    hashes = hashes_of(fingerprint.algorithm, fingerprint.raw, fingerprint.leaves)
 
     def subtrees(wanted: Sequence[merkle.Coordinate]) -> list[bytes]:
         return [merkle.root(hashes[at << level : (at + 1) << level]) for level, at in wanted]
 
     proof = merkle.prove_inclusion(index, len(hashes), subtrees)
-    return LeafProof(leaf_record(fingerprint.raw, fingerprint.leaves[index]), index, len(hashes), tuple(proof))
+    record = leaf_record(fingerprint.raw, fingerprint.leaves[index], fingerprint.algorithm)
+    return LeafProof(record, index, len(hashes), tuple(proof))
 
 
 def check_leaf(proof: LeafProof, root: str, octets: bytes | None = None) -> Leaf:
@@ -233,7 +346,7 @@ def check_leaf(proof: LeafProof, root: str, octets: bytes | None = None) -> Leaf
     record = canonical.loads(proof.record)
     if not isinstance(record, dict) or "encoding" in record:
         raise FormatError("a leaf record is an object without an encoding")
-    leaf = _convert({**record, "encoding": "unknown"}, Leaf)
+    leaf = convert({**record, "encoding": "unknown"}, Leaf)
     try:
         blind, top = bytes.fromhex(str(record.get("blind"))), bytes.fromhex(root)
     except ValueError:
@@ -241,63 +354,13 @@ def check_leaf(proof: LeafProof, root: str, octets: bytes | None = None) -> Leaf
     if _record(blind, leaf) != proof.record:
         raise FormatError("a leaf record has fields of its own")
     merkle.check_inclusion(merkle.leaf_hash(proof.record), proof.index, proof.leaves, proof.hashes, top)
-    if octets is not None and _hash(octets) != Octets(leaf.sha256, leaf.size):
+    if octets is not None and not is_of(octets, leaf):
         raise ProofError("the octets are not those of the part that was proved")
     return leaf
 
 
-def to_json(fingerprint: Fingerprint) -> dict[str, canonical.Json]:
-    """What ``postseal fingerprint`` prints: a value of the canonical JSON profile, fields without a value left out."""
-    out = _without_none(msgspec.to_builtins(fingerprint))
-    out["parsed"] = fingerprint.parsed
-    out["headers"], out["defects"] = list(out["headers"]), list(out["defects"])
-    out["leaves"] = [_without_none(leaf) for leaf in out["leaves"]]
-    return out
-
-
-def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def from_json(value: object) -> Fingerprint:
-    """The inverse of ``to_json``, for what others send: ``to_json(from_json(v)) == v``, or FormatError.
-
-    Checked: fields, forms, MIME order, numbering of files, and that ``root`` is the root of the leaves. Not checkable
-    without the message: whether it says the truth.
-    """
-    given = canonical.dumps(cast("canonical.Json", value))
-    fingerprint = _convert(value, Fingerprint)
-    # What the conversion passed over (unknown fields, a null) does not come back. As octets, since 1 == True.
-    if canonical.dumps(to_json(fingerprint)) != given:
-        raise FormatError("a fingerprint with fields of its own, or without some that it must have")
-    _check_texts(fingerprint)
-    if fingerprint.header_size is not None and fingerprint.header_size > fingerprint.raw.size:
-        raise FormatError("a header block larger than its message")
-    if fingerprint.reason is not None:
-        if fingerprint.leaves or fingerprint.defects or fingerprint.root is not None:
-            raise FormatError("an unparsed fingerprint has neither leaves nor defects nor root")
-        return fingerprint
-    leaves = fingerprint.leaves
-    if fingerprint.header_size is None or not leaves:
-        raise FormatError("a parsed fingerprint has a header and a leaf")
-    order = [tuple(map(int, leaf.path.split("."))) for leaf in leaves]
-    if any(later <= earlier for earlier, later in pairwise(order)):
-        raise FormatError("the leaves of a fingerprint are not in MIME order")
-    if [leaf.file for leaf in fingerprint.files] != [f"f{number + 1}" for number in range(len(fingerprint.files))]:
-        raise FormatError("the files of a fingerprint are not numbered f1, f2 ... in order")
-    if fingerprint.root != merkle.root(_hashes(fingerprint.raw, leaves)).hex():
-        raise FormatError("the root of a fingerprint is not that of its leaves")
-    return fingerprint
-
-
-def _check_texts(fingerprint: Fingerprint) -> None:
-    """Texts are as ``headertext`` makes them: a name or subject that came as JSON holds no newline either."""
-    texts = [text.value for text in fingerprint.headers] + [leaf.name or "" for leaf in fingerprint.leaves]
-    if any(clean(text) != text for text in texts):
-        raise FormatError("a header or file name of a fingerprint holds a control character")
-
-
-def _convert(value: object, kind: type[T]) -> T:
+def convert(value: object, kind: type[T]) -> T:
+    """``value`` as ``kind``, every field checked; FormatError."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

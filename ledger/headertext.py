@@ -39,7 +39,7 @@ def read_parameter(parameters: dict[str, bytes], name: str) -> str | None:
     extended = parameters.get(name + "*")
     if extended is not None:
         charset, _, octets = extended.split(b"'", 2)
-        text = _decode(octets, charset.decode("ascii", "replace"))
+        text = decode(octets, charset.decode("ascii", "replace"))
         if text is None:
             text = octets.decode("utf-8", "replace")
         return clean(text).strip() or None
@@ -47,7 +47,7 @@ def read_parameter(parameters: dict[str, bytes], name: str) -> str | None:
     return None if plain is None else read(plain) or None
 
 
-def _decode(octets: bytes, charset: str) -> str | None:
+def decode(octets: bytes, charset: str) -> str | None:
     """``octets`` in ``charset`` (RFC 2231's ``*language`` dropped), or None where we do not know that character set."""
     name = charset.partition("*")[0].lower()
     if name == "utf-8":
@@ -68,7 +68,7 @@ def _decode_words(text: str) -> str:
         nonlocal waiting
         if waiting is not None:
             charset, octets, words = waiting
-            decoded = _decode(bytes(octets), charset)
+            decoded = decode(bytes(octets), charset)
             out.append("".join(words) if decoded is None else decoded)
             waiting = None
 

@@ -209,7 +209,7 @@ def _unpercent(octets: bytes) -> bytes:
 
 
 _MEDIA_TYPE = re.compile(MEDIA_TYPE, re.ASCII)
-_STRUCTURAL = frozenset((b"content-type", b"content-transfer-encoding", b"content-disposition"))
+STRUCTURAL: Final = (b"content-type", b"content-transfer-encoding", b"content-disposition")
 _TOKEN = re.compile(rb"[A-Za-z0-9-]+")
 _ENCODINGS: Final[dict[bytes, Encoding]] = {word.encode(): word for word in get_args(Encoding) if word != "unknown"}
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*+(?:\r\n|\Z)")
@@ -227,6 +227,7 @@ class Walk:
         self._octets = octets
         self._limits = limits
         self._parts = 0
+        self._opened: tuple[Part, bytes] | None = None
 
     def leaves(self, header: Header) -> Iterator[Part]:
         """The leaves below ``header``, the message's own. Raises Unparsable beyond the limits, perhaps after some."""
@@ -241,7 +242,7 @@ class Walk:
             raise Unparsable(f"parts nested deeper than {limits.depth}")
         if header.cut:
             self.defects.append(Defect(here, "header-cut"))
-        if not header.repeated.isdisjoint(_STRUCTURAL):
+        if not header.repeated.isdisjoint(STRUCTURAL):
             self.defects.append(Defect(here, "repeated-field"))
         declared, parameters = read_parameters(header.first.get(b"content-type", b""), limits)
         media_type = declared.decode("ascii", "replace").lower()
@@ -281,12 +282,21 @@ class Walk:
         if media_type in MESSAGES:
             yield from self._attached(part, depth)
 
+    def attached(self, part: Part) -> Header:
+        """The header block of an attached message. Raises Unparsable beyond the limits."""
+        return read_header(*self._open(part), self._limits)
+
+    def _open(self, part: Part) -> tuple[bytes, int, int]:
+        """Where an attached message lies: straight in the buffer, or decoded first where it was encoded."""
+        if part.encoding not in ("base64", "quoted-printable"):
+            return part.buffer, part.start, part.end
+        if self._opened is None or self._opened[0] is not part:
+            self._opened = part, normalise(decode(part)[0])
+        return self._opened[1], 0, len(self._opened[1])
+
     def _attached(self, part: Part, depth: int) -> Iterator[Part]:
-        """The leaves of an attached message: straight from the buffer, or decoded first where it was encoded."""
-        buffer, start, end = part.buffer, part.start, part.end
-        if part.encoding in ("base64", "quoted-printable"):
-            buffer = normalise(decode(part)[0])
-            start, end = 0, len(buffer)
+        """The leaves of an attached message."""
+        buffer, start, end = self._open(part)
         inner = read_header(buffer, start, end, self._limits)
         if not inner.fields:
             self.defects.append(Defect(part.path, "no-message"))

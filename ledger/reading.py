@@ -10,6 +10,7 @@ from typing import Any, Self
 from ledger import drafts, vault
 from ledger.drafts import Opening
 from ledger.errors import UnknownReference
+from ledger.identify import Identified, identify
 from ledger.keys import KeyRing, MasterKey, Random, ring_path
 from ledger.overview import Overview, named, overview, recording
 from ledger.search import Found, Wanted, search
@@ -68,6 +69,14 @@ class Reading:
     def search(self, wanted: Wanted) -> list[Found]:
         """Messages for which every condition holds, newest first. InvalidRequest, UnknownReference."""
         return search(self.reader, self.ring.blinds, self.disclosures, wanted)
+
+    def identify(self, octets: bytes) -> list[Identified]:
+        """Messages, or files of them, that the octets are a copy of; the best first. FormatError."""
+        return identify(self.reader, self.ring.blinds, self.disclosures, self._content, octets)
+
+    def _content(self, message: Chain) -> bytes | str:
+        """The normalised octets of a message, or why they are not at hand."""
+        return "the content was not kept"
 
     def overview(self, message: str) -> Overview:
         """A message and each of its recipients, at a glance; UnknownReference."""

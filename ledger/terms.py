@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from ledger.canonical import Json
@@ -17,10 +19,13 @@ from ledger.canonical import Json
 Term = tuple[str, str]
 """A kind of the blind index (`KINDS`) and a value in its spelling."""
 
-KINDS: Final = ("address", "domain", "file", "sha256", "subject")
+KINDS: Final = ("address", "date", "domain", "file", "message-id", "sha256", "subject", "text")
 
 MAX_WORDS: Final = 64
 """Different words of one subject or file name that are looked up, the first ones."""
+
+MAX_DATE: Final = 200
+"""Characters of a Date; none that is read is longer."""
 
 MAX_ADDRESSES: Final = 1024
 """The same for the addresses in one header; recipients of the envelope are looked up without limit."""
@@ -52,9 +57,11 @@ def _of(name: str, value: dict[str, Json]) -> list[Term]:
         return by_address(address) if isinstance(address, str) else []
     found: list[Term] = []
     if name == "raw" or _FILE(name):
-        digest, file = value.get("sha256"), value.get("name")
+        digest, text, file = value.get("sha256"), value.get("text"), value.get("name")
         if isinstance(digest, str):
             found += by_sha256(digest)
+        if isinstance(text, str):
+            found += by_text(text)
         if isinstance(file, str) and name != "raw":
             folded = fold(file)
             found += _text("file", folded)
@@ -112,6 +119,27 @@ def by_sha256(said: str) -> list[Term]:
     return [("sha256", digest)] if _SHA256(digest) else []
 
 
+def by_text(said: str) -> list[Term]:
+    """The hash of a text part, in hex."""
+    return [("text", said)] if _SHA256(said) else []
+
+
+def by_message_id(said: str) -> list[Term]:
+    """A Message-ID, with or without its brackets."""
+    id = fold(said).removeprefix("<").removesuffix(">")
+    return [("message-id", id)] if id else []
+
+
+def by_date(said: str) -> list[Term]:
+    """The second that a Date names, in whatever zone."""
+    try:
+        when = parsedate_to_datetime(said) if len(said) <= MAX_DATE else None
+        seconds = None if when is None else int(when.replace(tzinfo=when.tzinfo or UTC).timestamp())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return []
+    return [] if seconds is None else [("date", str(seconds))]
+
+
 def _each(kind: str, said: str) -> list[Term]:
     folded = fold(said)
     return [(kind, word) for word in _words(folded)] or [(kind, all_) for all_ in [folded] if all_]
@@ -141,4 +169,6 @@ _TEXTS: Final[Mapping[str, Callable[[str], list[Term]]]] = {
     "mail_from": by_address,
     **dict.fromkeys(("from", "to", "cc"), _mentioned),
     "subject": lambda said: _text("subject", fold(said)),
+    "message_id": by_message_id,
+    "date": by_date,
 }

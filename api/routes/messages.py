@@ -12,7 +12,7 @@ from api import answers, bodies, idempotency, multipart, schemas
 from api.errors import Problem
 from api.openapi import APPENDING, appends, needs, problems
 from api.service import serving
-from ledger import entry, envelope, fingerprint
+from ledger import entry, envelope, fingerprint, hashonly
 from ledger.envelope import Envelope
 from ledger.fingerprint import Fingerprint, Leaf
 from ledger.sequencer import Submission
@@ -137,6 +137,6 @@ def _declared(octets: bytes) -> _Sent:
 def _hash_only(body: bytes) -> _Sent:
     wanted = bodies.parse(schemas.HashOnly, body)
     sent = envelope.given(wanted.envelope.mail_from, wanted.envelope.rcpt_to)
-    taken = fingerprint.from_json(wanted.fingerprint)
+    taken = hashonly.from_json(wanted.fingerprint)
     # The headers stayed with the sender, so nothing tells a To from a Bcc.
     return _Sent((body,), taken, sent, ["envelope"] * len(sent.rcpt_to), wanted.envelope.hosted)

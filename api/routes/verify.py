@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from dataclasses import asdict
 from typing import Any, Final
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
-from api import answers, bodies, multipart, schemas
+from api import answers, bodies, multipart
 from api.errors import Problem
 from api.openapi import OPTIONAL, problems
 from api.roles import may
 from api.routes.reading import looked
 from api.service import Service, serving
-from ledger import evidence, mime
-from ledger.search import Found, Wanted
+from api.verified import Verified
+from ledger import evidence
+from ledger.identify import Identified
 from ledger.trust import Trust
 from ledger.verdict import Verdict
 
@@ -46,7 +47,7 @@ _BODY: Final = {
 
 @router.post(
     "/v1/verify",
-    response_model=schemas.Verified,
+    response_model=Verified,
     openapi_extra=OPTIONAL | _BODY,
     responses=problems("too-large", "unsupported-media-type", "invalid"),
 )
@@ -54,8 +55,9 @@ async def verify(request: Request) -> Response:
     """Judge evidence: everything in it is computed again, nothing is looked up. Open to all; trusted are this log's
     keys. To trust others, or nobody, `postseal verify` does the same offline.
 
-    Any other file is looked for among what was recorded, if a key says who asks: a message by the hash of its octets
-    with CRLF line ends, an attachment by that of its decoded octets.
+    Any other file is held against what was recorded, if a key says who asks: which message, or which file of one, it is
+    a copy of, at which of seven levels, and everything in which it differs. Found by the hash of its octets, its
+    Message-ID or its Date; what is not kept cannot be compared further than by hashes, and is said not to be.
     """
     service = serving(request)
     caller = await service.caller(request, None) if "authorization" in request.headers else None
@@ -66,7 +68,7 @@ async def verify(request: Request) -> Response:
         return answers.found(unasked())
     matches = await anyio.to_thread.run_sync(_matches, service, data)
     await looked(service, caller, None, "verify")
-    said = "this is no evidence, so it proves nothing by itself; it was looked for among what was recorded"
+    said = "this is no evidence, so it proves nothing by itself; it was held against what was recorded"
     return answers.found({"verdict": "unknown", "checks": [_check("intact", "not_checked", said)], "matches": matches})
 
 
@@ -104,22 +106,20 @@ def unasked() -> dict[str, Any]:
 
 
 def _matches(service: Service, data: bytes) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for digest in dict.fromkeys(sha256(octets).hexdigest() for octets in (mime.normalise(data), data)):
-        for one in service.log.search(Wanted(sha256=digest, limit=MATCHES)):
-            found += _places(service, one, digest)
-    return found[:MATCHES]
+    if not data:
+        return []
+    return [_match(one) for one in service.log.identify(data)[:MATCHES]]
 
 
-def _places(service: Service, one: Found, digest: str) -> list[dict[str, Any]]:
-    """The message itself, or each of its files that has this hash."""
-    said = {"message": one.message, "level": "identical", "recorded_at": one.recorded_at, "seq": one.seq}
-    sealed = service.log.disclosed(one.message)
-    places: list[dict[str, Any]] = []
-    for name, value in sealed.items():
-        if isinstance(value, dict) and value.get("sha256") == digest:
-            places.append(said if name == "raw" else said | {"part": name})
-    return places
+def _match(one: Identified) -> dict[str, Any]:
+    said: dict[str, Any] = {"message": one.message, "level": one.level}
+    if one.part is not None:
+        said["part"] = one.part
+    differences = [
+        {name: value for name, value in asdict(difference).items() if value is not None}
+        for difference in one.differences
+    ]
+    return said | {"recorded_at": one.recorded_at, "seq": one.seq, "differences": differences}
 
 
 def _check(name: str, status: str, detail: str) -> dict[str, str]:

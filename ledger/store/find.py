@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.expression import FromClause
 
+from ledger.drafts import MAX_PARTS
 from ledger.event import MAX_ITEMS
 from ledger.state import FIRSTS, NEVER, STATES, Chain
 from ledger.store import tables as t
@@ -68,6 +69,22 @@ def messages(connection: Connection, wanted: Conditions) -> list[Chain]:
     elif wanted.state is not None and not timed:
         return _by_state(connection, wanted)
     return _by_time(connection, wanted)
+
+
+def with_any(connection: Connection, blinds: Sequence[bytes], limit: int) -> list[Chain]:
+    """Messages with a row for any of these blind indexes, the newest first."""
+    rows = t.lookups.c
+    newest = connection.execute(select(func.max(rows.part))).scalar_one()
+    if newest is None or not blinds:
+        return []
+    query = select(rows.message).distinct().where(rows.part.in_(_PARTS), rows.blind.in_(blinds))
+    query = query.order_by(rows.message.desc())
+    found: list[int] = []
+    for parts in _blocks(newest):
+        found += connection.scalars(query.limit(limit - len(found)), {"parts": parts})
+        if len(found) == limit:
+            break
+    return _numbered(connection, found)
 
 
 def _by_time(connection: Connection, wanted: Conditions) -> list[Chain]:
@@ -184,8 +201,9 @@ def recordings(connection: Connection, messages: Sequence[Chain], most: int) -> 
 
 
 def continued(items: int) -> int:
-    """In how many entries, beside the first, what is sealed of a message goes on at most, its headers included."""
-    return (items + 20) // MAX_ITEMS
+    """In how many entries, beside the first, what is sealed of a message goes on at most: ``items`` are its files and
+    recipients, and headers and parts that are no files come to them."""
+    return (items + MAX_PARTS + 20) // MAX_ITEMS
 
 
 def entries(connection: Connection, seqs: Iterable[int]) -> list[bytes]:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ledger import entry, fingerprint
+from ledger import entry, fingerprint, hashonly
 from ledger.sequencer import Sequencer
 from tests.api.serving import MAIL, RECIPIENTS, SENDER, Served, envelope, make_key, parts, problem
 from tests.api.wire import head, say
@@ -76,7 +76,7 @@ def test_the_octets_alone(served: Served) -> None:
 
 def test_hash_only(served: Served) -> None:
     taken = fingerprint.take(MAIL)
-    said = {"envelope": envelope(), "fingerprint": fingerprint.to_json(taken)}
+    said = {"envelope": envelope(), "fingerprint": hashonly.to_json(taken)}
     got = post(served, json.dumps(said).encode(), "application/json")
     assert got.status_code == 201, got.text
     made = served.check(got.json()["receipt"])
@@ -84,7 +84,7 @@ def test_hash_only(served: Served) -> None:
     assert (facts.content, facts.envelope) == ("hash_only", "given")
     message = got.json()["message"]
     assert raw(served, message) == {"sha256": sha256(MAIL).hexdigest(), "size": len(MAIL)}
-    assert served.log.disclosed(message)["leaves"] == taken.root
+    assert served.log.disclosed(message)["leaves"] == {"count": 3, "root": taken.root}
     assert [one["name"] for one in got.json()["files"]] == ["plan.pdf", "figures.bin"]
     # Nothing tells a To from a Bcc without the headers.
     assert {one.role for one in served.log.recipients(message)} == {"envelope"}
@@ -92,7 +92,7 @@ def test_hash_only(served: Served) -> None:
 
 def test_hash_only_says_the_same_as_the_octets(served: Served) -> None:
     whole = served.record()
-    said = {"envelope": envelope(), "fingerprint": fingerprint.to_json(fingerprint.take(MAIL))}
+    said = {"envelope": envelope(), "fingerprint": hashonly.to_json(fingerprint.take(MAIL))}
     apart = post(served, json.dumps(said).encode(), "application/json").json()
     one, other = served.log.disclosed(whole["message"]), served.log.disclosed(apart["message"])
     assert all(one[name] == other[name] for name in ("raw", "leaves", "subject", "from", "f1", "f2", "mail_from"))
@@ -100,7 +100,7 @@ def test_hash_only_says_the_same_as_the_octets(served: Served) -> None:
 
 
 def test_a_fingerprint_that_contradicts_itself_is_refused(served: Served) -> None:
-    taken: Any = fingerprint.to_json(fingerprint.take(MAIL))
+    taken: Any = hashonly.to_json(fingerprint.take(MAIL))
     taken["leaves"][1]["sha256"] = 64 * "0"
     before = served.size
     got = post(served, json.dumps({"envelope": envelope(), "fingerprint": taken}).encode(), "application/json")
@@ -192,7 +192,7 @@ def test_many_recipients(served: Served) -> None:
     said = served.record(rcpt_to=addresses)
     assert [one["address"] for one in said["recipients"]] == addresses
     assert served.check(said["receipt"]).kind == "message.recorded"
-    taken = fingerprint.to_json(fingerprint.take(MAIL))
+    taken = hashonly.to_json(fingerprint.take(MAIL))
     hashed = {"envelope": envelope(rcpt_to=[f"{'x' * 280}{k}@somewhere.example" for k in range(3600)])}
     got = post(served, json.dumps(hashed | {"fingerprint": taken}).encode(), "application/json")
     assert got.status_code == 201, got.text

@@ -17,7 +17,7 @@ import pytest
 from api import answers
 from api.roles import ROLES, WATCHED, may
 from api.watching import JsonLines
-from ledger import disclosure, entry, fingerprint, mime
+from ledger import disclosure, entry, fingerprint, hashonly, mime
 from ledger.entry import Entry
 from ledger.errors import RolledBack
 from ledger.ids import format_time, parse_time, uuid7
@@ -507,7 +507,7 @@ def test_hash_only_and_declared_messages_are_told_for_what_they_are(served: Serv
     assert said["envelope"] == "declared" and len(said["recipients"]) == 2
     body = {
         "envelope": {"mail_from": "", "rcpt_to": ["a@b.example"]},
-        "fingerprint": fingerprint.to_json(fingerprint.take(b"Subject: x\r\n\r\ny\r\n")),
+        "fingerprint": hashonly.to_json(fingerprint.take(b"Subject: x\r\n\r\ny\r\n")),
     }
     hashes = served.as_("sender").post("/v1/messages", json=body)
     assert hashes.status_code == 201, hashes.text

@@ -132,6 +132,7 @@ def recorded(served: Served) -> Any:
 
 
 OWN = MAIL.replace(b"1 2 3", b"9 8 7").replace(b"not really a PDF", b"one line\r\nand another")
+OWN = OWN.replace(b"Message-ID: <", b"Message-ID: <own-")
 
 
 @pytest.mark.parametrize("role", ["admin", "compliance", "legal", "sender"])
@@ -141,6 +142,7 @@ def test_a_recorded_message_is_found(served: Served, recorded: Any, role: str) -
         "level": "identical",
         "recorded_at": served.check(recorded["receipt"]).at,
         "seq": recorded["receipt"]["seq"],
+        "differences": [],
     }
     # However its lines end: it is hashed with CRLF.
     for octets in (OWN, OWN.replace(b"\r\n", b"\n")):
@@ -148,7 +150,8 @@ def test_a_recorded_message_is_found(served: Served, recorded: Any, role: str) -
         assert said["matches"] == [match] and said["verdict"] == "unknown"
         assert status(said) == {"intact": "not_checked"}
         assert post_form(served, octets, role).json() == said
-    assert verify(served, OWN + b"x", role)["matches"] == []
+    stranger = OWN.replace(b"<own-", b"<other-")
+    assert {one.get("part") for one in verify(served, stranger, role)["matches"]} == {"f1", "f2"}
     # A file is its octets.
     for part, octets in (("f1", b"one line\r\nand another"), ("f2", b"9 8 7")):
         assert verify(served, octets, role)["matches"] == [match | {"part": part}]
@@ -156,13 +159,39 @@ def test_a_recorded_message_is_found(served: Served, recorded: Any, role: str) -
 
 
 def test_a_file_sent_twice_is_found_in_each_place(served: Served) -> None:
-    octets = MAIL.replace(b"1 2 3", b"twice").replace(b"not really a PDF", b"twice")
+    octets = (
+        MAIL.replace(b"Message-ID: <", b"Message-ID: <twice-")
+        .replace(b"1 2 3", b"twice")
+        .replace(b"not really a PDF", b"twice")
+    )
     first, second = (served.record(octets)["message"] for _ in range(2))
     said = verify(served, b"twice", "legal")
     assert [(one["message"], one["part"]) for one in said["matches"]] == [
         (message, part) for message in (second, first) for part in ("f1", "f2")
     ]
     assert [one["message"] for one in verify(served, octets, "legal")["matches"]] == [second, first]
+
+
+def test_a_copy_is_held_against_what_was_recorded(served: Served, recorded: Any) -> None:
+    def found(copy: bytes) -> tuple[str, list[tuple[str, str]]]:
+        (match,) = verify(served, copy, "legal")["matches"]
+        assert match["message"] == recorded["message"] and "part" not in match
+        return match["level"], [(one["kind"], one["where"]) for one in match["differences"]]
+
+    assert found(b"Received: from a by b; now\r\n" + OWN) == (
+        "identical but for transport headers",
+        [("transport", "")],
+    )
+    assert found(OWN.replace(b"Subject: ", b"Subject: [list] ")) == (
+        "all original parts present, with additions",
+        [("header", "Subject")],
+    )
+    level, differences = found(OWN.replace(b"one line", b"two line"))
+    assert level == "parts missing" and ("replaced", "f1") in differences
+    # Its text is not kept: that it differs is known, and not how.
+    text = verify(served, OWN.replace(b"see attached", b"see below"), "legal")["matches"]
+    assert [one["level"] for one in text] == ["different"]
+    assert [one["kind"] for one in text[0]["differences"]] == ["not_compared"]
 
 
 @pytest.mark.parametrize("role", ["nobody", "ingest", "auditor"])

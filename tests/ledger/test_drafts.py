@@ -55,7 +55,7 @@ def test_each_recipient_is_sealed_under_a_key_of_his_own() -> None:
     assert [name for name, _ in by_subject[made.id + ":shared"]] == ["to"]
     names = dict(by_subject[made.id])
     assert (names["f1"]["where"], names["f2"]["where"]) == ("inside", "hosted")
-    assert {"mail_from", "raw", "leaves", "from", "subject", "f1", "f2"} == set(names)
+    assert {"mail_from", "raw", "leaves", "relaxed", "from", "subject", "f1", "f2", "p1"} == set(names)
 
 
 @pytest.mark.parametrize("subject", ["x" * 65_535, '"' * 32_768, "\u20ac" * 21_845], ids=["ascii", "escaped", "euro"])

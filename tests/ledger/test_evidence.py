@@ -141,11 +141,11 @@ def test_a_refused_message_has_a_history_and_no_absence() -> None:
     ("content", "status", "reason"),
     [
         (MAIL, "passed", "identical to the message"),
-        (MAIL.replace(b"\r\n", b"\n"), "passed", "but for its line ends"),
+        (MAIL.replace(b"\r\n", b"\n"), "passed", "line ends aside"),
         (PLAN, "passed", "identical to the file f1"),
         (b"inside", "passed", "identical to the file f2"),
         (MAIL + b"\r\n", "failed", "different from the message"),
-        (b"", "failed", "different from the message"),
+        (b"", "failed", "no message"),
         (None, "not_checked", "no content was given"),
     ],
 )

@@ -6,12 +6,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger import canonical, fingerprint, mime
 from ledger.errors import FormatError, LedgerError, ProofError
-from ledger.fingerprint import Octets, check_leaf, from_json, leaf_record, prove_leaf, take, to_json
+from ledger.fingerprint import Octets, Second, check_leaf, leaf_record, prove_leaf, take
+from ledger.hashonly import from_json, to_json
 from ledger.mime import Limits
 
 REAL = b"""Received: from a by b
@@ -112,12 +115,13 @@ def test_the_root_as_docs_say_written_out_again() -> None:
     taken = take(REAL)
 
     def record(leaf: fingerprint.Leaf) -> bytes:
-        blind = hmac.new(bytes.fromhex(taken.raw.sha256), b"postseal-fingerprint-1\0" + leaf.path.encode(), "sha256")
+        blind = hmac.new(bytes.fromhex(taken.raw.sha256), b"postseal-fingerprint-2\0" + leaf.path.encode(), "sha256")
         fields = {"blind": blind.hexdigest(), "media_type": leaf.media_type, "path": leaf.path, "sha256": leaf.sha256}
         fields |= (
             {"size": leaf.size}
             | ({"name": leaf.name} if leaf.name else {})
             | ({"file": leaf.file} if leaf.file else {})
+            | ({"text": leaf.text} if leaf.text else {})
         )
         return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -229,7 +233,7 @@ def edits() -> Iterator[tuple[str, Callable[[dict], object]]]:
 
     zero = "00" * 32
     bad: dict[str, list[object]] = {
-        "algorithm": ["postseal-fingerprint-2", 1, None],
+        "algorithm": ["postseal-fingerprint-1", "postseal-fingerprint-3", 1, None],
         "raw": [{}, {"sha256": zero}, {"sha256": zero, "size": 1, "x": 1}, {"sha256": zero, "size": 10**6}],
         "raw/sha256": ["A" * 64, "0" * 63, "0" * 64 + "\n", 0, "0" * 64],
         "raw/size": [-1, 2**53, 1.0, True, "1", None, 3],
@@ -253,6 +257,10 @@ def edits() -> Iterator[tuple[str, Callable[[dict], object]]]:
         "leaves/0/file": ["f1", "f0", "f01", "g1"],
         "leaves/2/file": ["f2", None],
         "leaves/2/name": ["other.pdf"],
+        "leaves/0/text": ["00" * 32, "", None],
+        "leaves/0/second": [{"algorithm": "sha512", "digest": "00" * 64}, {}, None],
+        "raw/second": [{"algorithm": "sha512", "digest": "00" * 64}, {"algorithm": "md5", "digest": "00" * 32}],
+        "relaxed": [None, {}, {"body": "00" * 32, "headers": "00" * 32}],
         "defects": [[{"path": "1"}], [{"path": "0", "code": "other"}], [{"path": "00", "code": "unclosed"}], None],
     }  # fmt: skip
     number = 0
@@ -260,7 +268,9 @@ def edits() -> Iterator[tuple[str, Callable[[dict], object]]]:
         for new in values:
             number += 1
             yield f"{number} {path}", put(path, new)
-    for gone in ("algorithm", "raw", "normalised", "parsed", "headers", "leaves", "defects", "root", "header_size"):
+    for gone in (
+        "algorithm", "raw", "normalised", "parsed", "headers", "leaves", "defects", "root", "header_size", "relaxed"
+    ):  # fmt: skip
         yield f"without {gone}", lambda value, gone=gone: value.pop(gone)
     yield "swapped leaves", lambda value: value["leaves"].reverse()
 
@@ -280,6 +290,56 @@ def test_json_of_an_unparsed_message_holds_nothing_else() -> None:
     for change in ({"leaves": leaf}, {"root": "00" * 32}, {"defects": [{"path": "0", "code": "unclosed"}]}):
         with pytest.raises(FormatError):
             from_json(value | change)
+
+
+def test_fingerprints_of_version_1_go_on_being_read() -> None:
+    data = (Path(__file__).parent.parent / "golden" / "fingerprint-1.json").read_bytes()
+    old = from_json(json.loads(data))
+    assert canonical.dumps(to_json(old)) == data and old.algorithm == "postseal-fingerprint-1"
+    new = take(REAL)
+    assert (old.raw, old.files[0].sha256, old.headers) == (new.raw, new.files[0].sha256, new.headers)
+    assert old.root is not None and old.root != new.root
+    for leaf in old.leaves:
+        check_leaf(prove_leaf(old, leaf.path), old.root)
+    # Nothing of version 2 goes under its name.
+    for edit in ({"relaxed": to_json(new)["relaxed"]}, {"algorithm": "postseal-fingerprint-2"}):
+        with pytest.raises(FormatError):
+            from_json(json.loads(data) | edit)
+
+
+@pytest.mark.parametrize(("name", "make"), [("sha512", hashlib.sha512), ("sha3-256", hashlib.sha3_256)])
+def test_a_second_digest_stands_beside_each_first(name: Any, make: Any) -> None:
+    whole = REAL.replace(b"\n", b"\r\n")
+    taken = take(REAL, second=name)
+    assert taken.raw.second == Second(name, make(whole).hexdigest())
+    assert taken.files[0].second == Second(name, make(b"%PDF").hexdigest())
+    assert from_json(to_json(taken)) == taken
+    proof = prove_leaf(taken, "2")
+    assert check_leaf(proof, str(taken.root), b"%PDF").second == taken.files[0].second
+    # Some with and some without, another for one of them, one that is too short.
+    for path, second in (
+        (("raw",), None),
+        (("leaves", 1), None),
+        (("leaves", 1), {"algorithm": "sha3-256" if name == "sha512" else "sha512", "digest": "00" * 32}),
+        (("raw",), {"algorithm": name, "digest": "0" * (128 if name == "sha3-256" else 64)}),
+    ):
+        value: Any = json.loads(json.dumps(to_json(taken)))
+        place = value
+        for step in path:
+            place = place[step]
+        del place["second"]
+        if second is not None:
+            place["second"] = second
+        with pytest.raises(FormatError):
+            from_json(value)
+
+
+def test_octets_are_those_of_a_part_by_every_digest_of_it() -> None:
+    second = Second("sha512", hashlib.sha512(b"other").hexdigest())
+    right = fingerprint.hashed(b"%PDF", "sha512")
+    assert fingerprint.is_of(b"%PDF", right)
+    assert not fingerprint.is_of(b"%PDF", Octets(right.sha256, right.size, second))
+    assert not fingerprint.is_of(b"%PDF", Octets(digest(b"other"), 4, right.second))
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], {}, {"a": float("nan")}])

@@ -128,7 +128,12 @@ def test_no_header_makes_it_slow_or_long() -> None:
 def test_other_facts_are_not_looked_up() -> None:
     others: list[tuple[str, Any]] = [
         ("date", "today"),
-        ("message_id", "<1@x.example>"),
+        ("date", "Mon, 99 Jan 2026 10:00:00 +0100"),
+        ("date", "1" * 5000),
+        ("date", "Mon, 5 Jan 2026 10:00:00 +0100" + " " * 200),
+        ("message_id", "<>"),
+        ("f1", {"text": "x"}),
+        ("p1", {"text": HASH, "sha256": HASH}),
         ("leaves", HASH),
         ("actor", "a@x.example"),
         ("subject.sha256", HASH),
@@ -142,6 +147,16 @@ def test_other_facts_are_not_looked_up() -> None:
         ("mail_from", 7),
     ]
     assert terms.terms(others) == []
+
+
+def test_a_date_is_looked_up_as_the_second_it_names() -> None:
+    said = ["Mon, 5 Jan 2026 10:00:00 +0100", "5 Jan 2026 09:00:00 GMT", "Mon, 5 Jan 2026 09:00:00 -0000 (UTC)"]
+    assert {tuple(terms.by_date(one)) for one in said} == {(("date", "1767603600"),)}
+    assert terms.terms([("date", said[0])]) == terms.by_date(said[1])
+
+
+def test_a_message_id_is_looked_up_without_its_brackets() -> None:
+    assert terms.terms([("message_id", " <A.1@X.example> ")]) == terms.by_message_id("a.1@x.example")
 
 
 @given(st.text(max_size=60))

@@ -1,0 +1,44 @@
+"""What verifying answers, as the OpenAPI document shows it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from api.schemas import File, Id, Instant, Said
+from ledger.differs import Kind, Level
+
+
+class Check(Said):
+    name: str
+    status: Literal["passed", "failed", "not_checked"]
+    detail: str
+
+
+class Difference(Said):
+    """One thing in which a copy differs: ``where`` is a header's name, a part (``f1``, ``p1``) or nothing for the
+    message as a whole; ``level`` the most that a copy which differs in this can reach."""
+
+    level: Level
+    kind: Kind
+    where: str
+    detail: str
+    recorded: str | None = None
+    received: str | None = None
+
+
+class Match(Said):
+    """A message that was recorded, how much of it the copy is, and all in which it differs; ``part`` where it is one of
+    its files. ``seq`` is of its entry."""
+
+    message: Id
+    level: Level
+    part: File | None = None
+    recorded_at: Instant
+    seq: int
+    differences: list[Difference]
+
+
+class Verified(Said):
+    verdict: Literal["valid", "invalid", "unknown"]
+    checks: list[Check]
+    matches: list[Match]

@@ -1,0 +1,128 @@
+"""Which recorded message, or which file of one, some octets are a copy of, and what differs.
+
+Messages are found by what copies keep: the hash of the octets, the Message-ID, the second of the Date. Each one found
+is then held against the copy (`ledger.match`): being found proves nothing. Octets that are no message, and the files
+of a message that is none of ours, are found by their hash, or by that of their text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger import drafts, entry, fingerprint, match, originals, terms
+from ledger import text as texts
+from ledger.differs import IDENTICAL, LEVELS, LINKS, REENCODED, Difference, Level
+from ledger.drafts import Blinds
+from ledger.match import Copy, Original
+from ledger.overview import is_recording, named
+from ledger.state import Chain
+from ledger.store import find
+from ledger.store.read import Reader
+from ledger.terms import Term
+
+MOST: Final = 100
+"""Messages that are looked at for one copy, the newest."""
+
+Opened = Callable[[Sequence[int], Sequence[str]], Mapping[int, Sequence[str]]]
+"""What is sealed on entries under the data keys of some subjects, and was not erased: D texts by seq."""
+
+Contents = Callable[[Chain], bytes | str]
+"""The normalised octets of a message that were kept, or why there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A message that the octets are a copy of, at a level; or, with ``part`` (``f1`` ...), a file of it."""
+
+    message: str
+    seq: int
+    recorded_at: str
+    level: Level
+    part: str | None
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    chain: Chain
+    seq: int
+    at: str
+    sealed: Mapping[str, Any]
+
+
+def identify(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents, octets: bytes) -> list[Identified]:
+    """Messages before files, the best first. FormatError where the octets are none, or too many."""
+    copy = Copy.of(octets)
+    wanted = [terms.by_sha256(copy.print.raw.sha256)]
+    wanted.append(
+        [
+            *terms.by_message_id(copy.print.header("Message-ID") or ""),
+            *terms.by_date(copy.print.header("Date") or ""),
+        ]
+    )
+    # Those of the same octets first, however many others there are.
+    recorded = {one.chain.no: one for some in wanted for one in _found(reader, blinds, opened, some)}
+    found = []
+    for one in recorded.values():
+        judged = match.compare(_original(one, contents), copy)
+        if judged is not None:
+            found.append(_told(one, judged.level, None, judged.differences))
+    # Of messages with one Message-ID it is the one that it is most of.
+    best = min((LEVELS.index(one.level) for one in found), default=0)
+    found = [one for one in found if LEVELS.index(one.level) == best]
+    if not found or best > LEVELS.index(LINKS):
+        known = {one.message for one in found}
+        found += [one for one in _files(reader, blinds, opened, octets, copy) if one.message not in known]
+    return sorted(found, key=lambda one: (one.part is not None, LEVELS.index(one.level), -one.seq))
+
+
+def _files(reader: Reader, blinds: Blinds, opened: Opened, octets: bytes, copy: Copy) -> list[Identified]:
+    """Files that the octets are, or that travel in them."""
+    given = [fingerprint.hashed(octets).sha256, copy.print.raw.sha256]
+    inside = [leaf for leaf in copy.print.leaves if leaf.file is not None]
+    hashes = {*given, *(leaf.sha256 for leaf in inside)}
+    said = {leaf.text for leaf in inside if leaf.media_type.startswith("text/")}
+    said.add(None if b"\0" in octets else texts.digest(octets, None, "binary"))
+    wanted = [term for one in hashes for term in terms.by_sha256(one)]
+    wanted += [term for one in said if one is not None for term in terms.by_text(one)]
+    found = []
+    for recorded in _found(reader, blinds, opened, wanted):
+        for name, leaf in originals.leaves_of(recorded.sealed).items():
+            if leaf.file is None:
+                continue
+            if leaf.sha256 in hashes:
+                found.append(_told(recorded, IDENTICAL, name, ()))
+            elif leaf.text is not None and leaf.text in said:
+                told = Difference(REENCODED, "re-encoded", name, "the same text in other octets")
+                found.append(_told(recorded, REENCODED, name, (told,)))
+    return found
+
+
+def _told(recorded: _Recorded, level: Level, part: str | None, differences: Iterable[Difference]) -> Identified:
+    return Identified(recorded.chain.id, recorded.seq, recorded.at, level, part, tuple(differences))
+
+
+def _found(reader: Reader, blinds: Blinds, opened: Opened, wanted: Sequence[Term]) -> list[_Recorded]:
+    with reader.snapshot() as connection:
+        messages = find.with_any(connection, drafts.blind_terms(wanted, blinds), MOST)
+        recordings = find.recordings(connection, messages, 0)
+    made: dict[int, list[entry.Entry]] = {}
+    for no, _, data in recordings:
+        one = entry.decode(data)
+        if is_recording(one):
+            made.setdefault(no, []).append(one)
+    # Whom it went to is nobody's business here.
+    subjects = [one.id + end for one in messages for end in ("", *drafts.BESIDE)]
+    told = opened([one.seq for some in made.values() for one in some], subjects)
+    return [_recorded(chain, made[chain.no], told) for chain in messages if chain.no in made]
+
+
+def _recorded(chain: Chain, made: Sequence[entry.Entry], told: Mapping[int, Sequence[str]]) -> _Recorded:
+    return _Recorded(chain, made[0].seq, made[0].at, named({one.seq: told.get(one.seq, ()) for one in made}))
+
+
+def _original(recorded: _Recorded, contents: Contents) -> Original:
+    kept = contents(recorded.chain)
+    return originals.of_octets(kept) if isinstance(kept, bytes) else originals.of_sealed(recorded.sealed, kept)

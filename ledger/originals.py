@@ -1,0 +1,81 @@
+"""What is known of a recorded message that copies are held against: from its octets, or from what was sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from ledger import fingerprint, mime
+from ledger.canonical import Json
+from ledger.errors import FormatError
+from ledger.fingerprint import Leaf, Octets, Relaxed
+from ledger.match import Original, read_texts
+
+T = TypeVar("T")
+
+_FACTS: Final = {
+    "from": "From",
+    "to": "To",
+    "cc": "Cc",
+    "subject": "Subject",
+    "date": "Date",
+    "message_id": "Message-ID",
+}
+_TOGETHER: Final = (frozenset({"From"}), frozenset({"To", "Cc"}))
+"""Headers that are erased together."""
+
+
+def of_octets(octets: bytes) -> Original:
+    """Of a message whose normalised octets are at hand."""
+    limits = mime.Limits()
+    taken = fingerprint.take(octets, limits)
+    headers: dict[str, str] = {one.name: one.value for one in reversed(taken.headers)}
+    names = [one.name for one in taken.headers]
+    return Original(
+        taken.raw,
+        taken.relaxed,
+        headers,
+        dict(taken.facts),
+        read_texts(octets, limits) if taken.parsed else {},
+        repeated=frozenset(name for name in names if names.count(name) > 1),
+    )
+
+
+def of_sealed(sealed: Mapping[str, Any], without: str) -> Original:
+    """Of what is sealed on the entries that recorded it, as far as it is shown; ``without`` says why its octets are
+    not at hand."""
+    leaves = leaves_of(sealed)
+    counted = sealed.get("leaves")
+    headers = {name: sealed[fact] for fact, name in _FACTS.items() if isinstance(sealed.get(fact), str)}
+    hashes = {name: sealed[f"{fact}.sha256"] for fact, name in _FACTS.items() if f"{fact}.sha256" in sealed}
+    unknown = [some for some in _TOGETHER if not some & (headers.keys() | hashes.keys())]
+    return Original(
+        _convert(sealed.get("raw"), Octets),
+        _convert(sealed.get("relaxed"), Relaxed),
+        headers,
+        leaves,
+        hashes=hashes,
+        unknown=frozenset().union(*unknown),
+        partial=not isinstance(counted, dict) or counted.get("count") != len(leaves),
+        without=without,
+    )
+
+
+def leaves_of(sealed: Mapping[str, Json]) -> dict[str, Leaf]:
+    """Its parts, by the names they are sealed under."""
+    found = {}
+    for name, value in sealed.items():
+        if name[0] in "fp" and name[1:].isdigit() and isinstance(value, dict):
+            said = {key: one for key, one in value.items() if key != "where"} | {"encoding": "unknown"}
+            leaf = _convert(said | ({"file": name} if name[0] == "f" else {}), Leaf)
+            if leaf is not None:
+                found[name] = leaf
+    return found
+
+
+def _convert(value: object, kind: type[T]) -> T | None:
+    """None for what is not there; a record that is not well formed says nothing either."""
+    try:
+        return None if value is None else fingerprint.convert(value, kind)
+    except FormatError:
+        return None

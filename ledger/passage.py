@@ -1,0 +1,202 @@
+"""Whether one text stands in another, and what stands around it.
+
+A recorded text counts as contained if all of it stands there in one piece, line breaks and links aside, and what was
+added begins and ends at line breaks, as banners and footers do. Anything within it is a change, and is named. Of HTML
+the markup is compared apart: text that says the same may be shown otherwise, or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import Final
+from urllib.parse import unquote
+
+from ledger.differs import ADDITIONS, DIFFERENT, LINKS, REENCODED, Difference, excerpt
+from ledger.visible import IMAGE, LINK, Reading, read
+
+LIMIT: Final = 2 << 20
+"""Characters of a text past which it is not compared."""
+
+_TRIES: Final = 100
+_BESIDE: Final = 200
+_WORDS: Final = 400
+"""Words between the first and the last that differ, past which they are not told one by one."""
+
+_INSERTIONS: Final = 6
+_ANCHOR: Final = 48
+_MARKS: Final = {LINK: "(link)", IMAGE: "(image)"}
+_HREF: Final = re.compile(r"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"']+", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*>|<!--|-->")
+_VOID: Final = frozenset(("area", "br", "col", "embed", "hr", "img", "input", "meta", "source", "track", "wbr"))
+_OPTIONAL: Final = frozenset(("li", "p"))  # few close them
+_HIDING: Final = frozenset(("link", "script", "style", "template", "textarea", "title", "base"))
+
+
+def find(where: str, recorded: str, received: str, *, markup: bool) -> list[Difference]:
+    """How ``received`` differs from ``recorded``, which stands in it unless a difference says DIFFERENT."""
+    if max(len(recorded), len(received)) > LIMIT:
+        said = f"its text is not the same, and is over {LIMIT:,} characters, which are not compared"
+        return [Difference(DIFFERENT, "not_compared", where, said)]
+    one, two = read(recorded, markup=markup), read(received, markup=markup)
+    at = _place(one, two)
+    if at is None:
+        return _changes(where, one, two)
+    differences = [
+        Difference(ADDITIONS, "added", where, f"text was added {side} it", received=excerpt(_told(text)))
+        for side, text in (("before", two.text[:at]), ("after", two.text[at + len(one.text) :]))
+        if text.strip()
+    ]
+    differences += _links(where, one, two, at)
+    if markup and not _same_markup(recorded, received):
+        said = "its markup was changed: the same text and links may look otherwise, or be hidden"
+        differences.append(Difference(LINKS, "markup", where, said))
+    # Blanks and line breaks within the text.
+    return differences or [Difference(REENCODED, "re-encoded", where, "its text was wrapped or spaced anew")]
+
+
+def _place(one: Reading, two: Reading) -> int | None:
+    """Where ``one`` stands in ``two``, parted from what is around it."""
+    wanted, text, flat = one.flat, two.text, two.flat
+    at = flat.find(wanted)
+    for _ in range(_TRIES):
+        if at < 0:
+            return None
+        end = at + len(wanted)
+        if _parted(text, at) and _parted(text, end):
+            return at
+        at = flat.find(wanted, at + 1)
+    return None
+
+
+def _parted(text: str, at: int) -> bool:
+    """Whether a text begins or ends at this place: at a line break, or beside an image.
+
+    Or where something was glued to it, as programs do that set their text after a last line without an end: a rule of
+    signs, or a word with a capital after one without. That reads on as nobody writes; after a blank it might.
+    """
+    before, after = text[:at][-_BESIDE:], text[at : at + _BESIDE]
+    if not before or not after or before[-1] in "\n" + IMAGE or after[0] in "\n" + IMAGE:
+        return True
+    if before.endswith(IMAGE + " ") or after.startswith(" " + IMAGE):
+        return True
+    if before[-1] == " " or after[0] == " ":
+        return False
+    signs = not any(map(str.isalnum, before.rpartition("\n")[2])) or not any(map(str.isalnum, after.partition("\n")[0]))
+    return signs or (after[0].isupper() and not before[-1].isupper())
+
+
+def _links(where: str, one: Reading, two: Reading, at: int) -> list[Difference]:
+    before = two.text.count(LINK, 0, at) + two.text.count(IMAGE, 0, at)
+    found = []
+    for old, new in zip(one.links, two.links[before:], strict=False):
+        if old != new:
+            says = "carries the address that was recorded" if _carries(old, new) else "does not tell where it led"
+            found.append(
+                Difference(LINKS, "link", where, f"a link was rewritten; the new one {says}", excerpt(old), new[:2000])
+            )
+    return found
+
+
+def _carries(old: str, new: str) -> bool:
+    plain = re.sub(r"^[a-z]+://", "", old, flags=re.IGNORECASE).rstrip("/.,;)")
+    return any(plain in spelt for spelt in (new, unquote(new), unquote(unquote(new))))
+
+
+def _changes(where: str, one: Reading, two: Reading) -> list[Difference]:
+    """The words that differ, each run of them once."""
+    old, new = one.flat.split(" "), two.flat.split(" ")
+    start = 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    stop = 0
+    while stop < min(len(old), len(new)) - start and old[-1 - stop] == new[-1 - stop]:
+        stop += 1
+    old, new = old[start : len(old) - stop], new[start : len(new) - stop]
+    if max(len(old), len(new)) > _WORDS:
+        return [_change(where, old, new, f"from word {start + 1} on the text differs")]
+    told = []
+    for what, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if what != "equal":
+            told.append(_change(where, old[a:b], new[c:d], f"words differ, from word {start + a + 1} on"))
+    return told
+
+
+def _change(where: str, old: Sequence[str], new: Sequence[str], detail: str) -> Difference:
+    said = [excerpt(_told(" ".join(words))) if words else None for words in (old, new)]
+    return Difference(DIFFERENT, "changed", where, detail, *said)
+
+
+def _told(text: str) -> str:
+    for mark, name in _MARKS.items():
+        text = text.replace(mark, name)
+    return text
+
+
+def _same_markup(recorded: str, received: str) -> bool:
+    """Whether ``received`` is ``recorded`` with a few pieces of markup set in that leave the rest as it was."""
+    one, two = _HREF.sub(LINK, recorded), _HREF.sub(LINK, received)
+    pieces = _insertions(" ".join(one.split()), " ".join(two.split()))
+    return pieces is not None and all(_neutral(piece) for piece in pieces)
+
+
+def _insertions(one: str, two: str) -> list[str] | None:
+    """What was set into ``one`` to make ``two``, if no more than a few pieces were."""
+    i = j = 0
+    pieces: list[str] = []
+    while True:
+        same = _common(one, i, two, j)
+        i, j = i + same, j + same
+        if i == len(one):
+            return pieces + [two[j:]] * (j < len(two))
+        if len(pieces) == _INSERTIONS:
+            return None
+        on = two.find(one[i : i + _ANCHOR], j + 1)
+        if on < 0:
+            return None
+        piece = _turned(two[j:on], one[max(0, i - _ANCHOR) : i])
+        if not piece.lstrip().startswith("<") and one.rfind("<", 0, i) > one.rfind(">", 0, i):
+            return None  # inside a tag
+        pieces.append(piece)
+        j = on
+
+
+def _turned(piece: str, before: str) -> str:
+    """The same piece as it would have been read from a tag's beginning: it may end like what stands before it."""
+    for turn in range(min(len(piece), len(before)) + 1):
+        if piece.lstrip().startswith("<"):
+            return piece
+        if turn < len(before) and before[-1 - turn] == piece[-1]:
+            piece = piece[-1] + piece[:-1]
+    return piece
+
+
+def _common(one: str, i: int, two: str, j: int) -> int:
+    """How many characters are the same from there on."""
+    step, same = 1 << 16, 0
+    while step:
+        if one[i + same : i + same + step] == two[j + same : j + same + step] and i + same + step <= len(one):
+            same += step
+        else:
+            step >>= 1
+    return same
+
+
+def _neutral(piece: str) -> bool:
+    """Whether every element that a piece of markup opens it also closes, and none of them acts on what is around it."""
+    opened: list[str] = []
+    for found in _TAG.finditer(piece):
+        if found[2] is None:
+            return False
+        name = found[2].lower()
+        if name in _OPTIONAL:
+            continue
+        if name in _HIDING:
+            return False
+        if found[1]:
+            if not opened or opened.pop() != name:
+                return False
+        elif name not in _VOID and not found[0].endswith("/>"):
+            opened.append(name)
+    return not opened

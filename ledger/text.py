@@ -1,0 +1,85 @@
+"""The text of a part: what its octets say, whatever character set and transfer encoding they came in.
+
+`normal` is the spelling that text is compared under, docs/format.md, "Fingerprint". Nothing in it searches twice from
+the same place, since text is written by strangers.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from hashlib import sha256
+from typing import Final
+
+from ledger import headertext
+
+LINE: Final = 998
+"""Octets of a line, its CRLF aside, that relays let pass (RFC 5322 section 2.1.1)."""
+
+_LINE_END: Final = re.compile("\r+\n?")
+
+LIMIT: Final = 16 << 20
+"""Decoded octets of a part past which its text is not looked at: its octets alone say whether it is the same."""
+
+
+def decoded(octets: bytes, charset: bytes | None) -> str | None:
+    """The text that ``octets`` say in the character set their part names; None where that is unknown.
+
+    Without a name, or as US-ASCII or UTF-8, it is UTF-8 if it can be, and otherwise Windows-1252: so mail programs read
+    it, and relays put such names where there was none.
+    """
+    name = "" if charset is None else charset.decode("ascii", "replace").strip().lower()
+    if name not in ("", "us-ascii", "ascii", "utf-8", "utf8"):
+        return headertext.decode(octets, name)
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("windows-1252", "replace")
+
+
+def joined(octets: bytes) -> bytes:
+    """Text with its lines as they were before a relay broke those of more than 998 octets, which Postfix does
+    after 998 octets each time, with CRLF and a space, in the middle of a word or a character."""
+    if len(octets) <= LINE:
+        return octets
+    lines = octets.split(b"\r\n")
+    if max(map(len, lines)) < LINE:
+        return octets
+    whole, piece = [lines[0]], len(lines[0])
+    for line in lines[1:]:
+        if piece == LINE and line.startswith(b" "):
+            whole[-1] += line[1:]
+            piece = len(line) - 1
+        else:
+            whole.append(line)
+            piece = len(line)
+    return b"\r\n".join(whole)
+
+
+def normal(text: str) -> str:
+    """Unicode NFC, without a byte order mark; every line end as LF, none at the end; no blanks at the ends of lines."""
+    text = text.removeprefix("\ufeff")
+    if "\r" in text:
+        # Encoders that took CRLF for LF have left two CRs.
+        text = _LINE_END.sub("\n", text)
+    if not text.isascii():
+        # What UTF-7 and UTF-32 can smuggle in has no UTF-8.
+        text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
+    if " \n" in text or "\t\n" in text:
+        text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
+    return text.rstrip(" \t\n")
+
+
+def read(octets: bytes, charset: bytes | None, encoding: str) -> str | None:
+    """The text of a part in its normal spelling; ``octets`` are decoded, from ``encoding``. None where it cannot be
+    read, or is too long."""
+    if len(octets) > LIMIT:
+        return None
+    text = decoded(octets if encoding in ("base64", "quoted-printable") else joined(octets), charset)
+    return None if text is None else normal(text)
+
+
+def digest(octets: bytes, charset: bytes | None, encoding: str) -> str | None:
+    """SHA-256, in hex, of the UTF-8 of what `read` finds."""
+    text = read(octets, charset, encoding)
+    return None if text is None else sha256(text.encode()).hexdigest()

@@ -1,0 +1,140 @@
+"""What a reader sees of a text, to be compared with what another reader saw: words in order, and where links stand.
+
+`read` makes a `Reading` of plain text or of HTML. White space is one blank each, or one line break where it held one or
+a block of HTML begins or ends; each link and each image is one character, and what it leads to is listed apart. So a
+banner above, a footer below and a link that leads elsewhere can be told from a changed word.
+
+HTML is not rendered: styles and scripts are passed over, and what they would hide or show is not judged. Every pass is
+linear, whatever a stranger wrote.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from typing import Final
+
+LINK: Final = "\ufdd0"
+"""Stands for an address that the text leads to. A noncharacter: no text has it (`read` drops it where one does)."""
+
+IMAGE: Final = "\ufdd1"
+"""Stands for something that is loaded when the text is shown."""
+
+_MARKS: Final = re.compile(f"[{LINK}{IMAGE}]")
+_BLANKS: Final = re.compile(r"[\s\u200b\ufeff]+")
+_ADDRESS: Final = re.compile(r"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"'\ufdd0\ufdd1]+", re.IGNORECASE)
+_STUFFED: Final = re.compile(r"^>+(?=From )", re.MULTILINE)
+_NAME: Final = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]*)")
+_COMMENT_END: Final = re.compile("--!?>")
+_LEADS: Final = re.compile(r"\b(href|src|background|action)\s*=\s*+(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
+# fmt: off
+_INLINE: Final = frozenset(
+    (
+        "a", "abbr", "acronym", "b", "big", "cite", "code", "dfn", "em", "font", "i", "img", "ins", "kbd",
+        "label", "mark", "nobr", "o", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt",
+        "u", "var", "wbr",
+    )
+)
+# fmt: on
+_SILENT: Final = ("script", "style", "title")
+_SILENT_END: Final = {name: re.compile(rf"</{name}\b[^>]{{0,100}}>", re.IGNORECASE) for name in _SILENT}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """``text`` has blanks, line breaks and one mark for each of ``links``, in order; it neither begins nor ends with
+    white space."""
+
+    text: str
+    links: tuple[str, ...]
+
+    @property
+    def flat(self) -> str:
+        """The same with every line break as a blank: place for place."""
+        return self.text.replace("\n", " ")
+
+
+def read(text: str, *, markup: bool) -> Reading:
+    """The reading of plain text, or of HTML where ``markup`` is true."""
+    text = _MARKS.sub("", text)
+    links: list[str] = []
+    if markup:
+        text = _html(text, links)
+    else:
+        # Mail stores put a > before it.
+        text = _STUFFED.sub("", text)
+        text = _ADDRESS.sub(lambda found: _note(links, found[0]), text)
+    return Reading(_BLANKS.sub(lambda found: "\n" if "\n" in found[0] else " ", text).strip(" \n"), tuple(links))
+
+
+def _note(links: list[str], address: str, mark: str = LINK) -> str:
+    links.append(address)
+    return mark
+
+
+def _html(text: str, links: list[str]) -> str:
+    return _Source(text, links).read()
+
+
+class _Source:
+    """HTML on its way to words."""
+
+    def __init__(self, text: str, links: list[str]) -> None:
+        self._text = text
+        self._links = links
+        self._out: list[str] = []
+        self._unclosed: set[str] = set()
+
+    def read(self) -> str:
+        text, at = self._text, 0
+        while (opened := text.find("<", at)) >= 0:
+            self._say(text[at:opened])
+            at = self._pass(opened)
+        self._say(text[at:])
+        return "".join(self._out)
+
+    def _say(self, source: str) -> None:
+        shown = _MARKS.sub("", html.unescape(source)) if "&" in source else source
+        # A line break in the source is a blank, and no more.
+        shown = shown.replace("\n", " ").replace("\r", " ")
+        self._out.append(_ADDRESS.sub(lambda found: _note(self._links, found[0]), shown))
+
+    def _pass(self, opened: int) -> int:
+        """Past what begins with the < at ``opened``."""
+        text = self._text
+        if text.startswith("<!--", opened):
+            # A comment may end with the dashes it began with.
+            ended = _COMMENT_END.search(text, opened + 2)
+            return len(text) if ended is None else ended.end()
+        named = _NAME.match(text, opened + 1)
+        if named is None and text[opened + 1 : opened + 2] not in ("!", "?", "/"):
+            self._out.append("<")
+            return opened + 1
+        closed = text.find(">", opened)
+        if closed < 0:
+            return len(text)
+        if named is not None:
+            name = named[1].lower()
+            if name in _SILENT:
+                return closed + 1 if text[opened + 1] == "/" else self._after(closed + 1, name)
+            if name not in _INLINE:
+                self._out.append("\n")
+            self._lead(named.end(), closed)
+        return closed + 1
+
+    def _lead(self, start: int, stop: int) -> None:
+        for found in _LEADS.finditer(self._text, start, stop):
+            address = html.unescape(found[2] or found[3] or found[4] or "").strip()
+            if address:
+                mark = LINK if found[1].lower() in ("href", "action") else IMAGE
+                self._out.append(_note(self._links, address, mark))
+
+    def _after(self, start: int, name: str) -> int:
+        """Where an element that is not shown ends; one that does not end is not taken to hide the rest."""
+        if name not in self._unclosed:
+            ended = _SILENT_END[name].search(self._text, start)
+            if ended is not None:
+                return ended.end()
+            self._unclosed.add(name)  # and nobody looks for its end again
+        return start
