@@ -88,18 +88,20 @@ def parse(body: bytes, content_type: str, names: frozenset[bytes]) -> Mapping[by
     return {name: b"".join(data) for name, data in _read(body, content_type, names).found.items()}
 
 
-def parse_file(body: bytes, content_type: str, name: bytes) -> File:
-    """The one part there must be, of this name. Problem for anything else."""
-    parts = _read(body, content_type, frozenset({name}))
-    return File(parts.file_names[name], b"".join(parts.found[name]))
+def parse_files(
+    body: bytes, content_type: str, names: frozenset[bytes], optional: frozenset[bytes] = frozenset()
+) -> Mapping[bytes, File]:
+    """The same with the names of files, and with parts that need not be there."""
+    parts = _read(body, content_type, names, optional)
+    return {name: File(parts.file_names[name], b"".join(data)) for name, data in parts.found.items()}
 
 
-def _read(body: bytes, content_type: str, names: frozenset[bytes]) -> _Parts:
+def _read(body: bytes, content_type: str, names: frozenset[bytes], optional: frozenset[bytes] = frozenset()) -> _Parts:
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary or len(boundary) > 70:
         raise Problem("bad-request", "the multipart body has no boundary of 1 to 70 characters")
-    parts = _Parts(names)
+    parts = _Parts(names | optional)
     parser = MultipartParser(
         boundary,
         {

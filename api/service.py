@@ -86,6 +86,10 @@ class Service:
         scheme, _, key = said[0].decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise Problem("no-key", "the Authorization header must be: Bearer, and an API key")
+        return await self.holder(connection, key, act)
+
+    async def holder(self, connection: HTTPConnection, key: str, act: str | None) -> Caller:
+        """Who holds this key, if he may do ``act``."""
         credential = await self.known.find(key.strip())
         if credential is not None:
             self._used[credential.id] = time.time_ns() // 1000

@@ -61,7 +61,7 @@ def normal(text: str) -> str:
     text = text.removeprefix("\ufeff")
     if "\r" in text:
         # Encoders that took CRLF for LF have left two CRs.
-        text = _LINE_END.sub("\n", text)
+        text = _LINE_END.sub("\n", text) if "\r\r" in text else text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
         # What UTF-7 and UTF-32 can smuggle in has no UTF-8.
         text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())

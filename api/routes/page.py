@@ -19,11 +19,13 @@ from starlette.responses import RedirectResponse
 from api import bodies, multipart
 from api.errors import Problem, problem_of
 from api.pages import STYLE, page
-from api.routes.verify import is_evidence, weigh
+from api.routes.verify import is_evidence, matched, weigh
 from api.service import Service, serving
 from api.watching import LOGGER
 from ledger import evidence
+from ledger.differs import ADDITIONS, DIFFERENT, IDENTICAL, LINKS, MISSING, REENCODED, TRANSPORT
 from ledger.errors import LedgerError
+from ledger.identify import Identified
 from ledger.verdict import Check
 
 router = APIRouter(include_in_schema=False)
@@ -89,26 +91,61 @@ async def _file(request: Request) -> Response:
     service = serving(request)
     limit = service.settings.message_bytes
     body = await bodies.read(request, limit + AROUND)
-    file = await anyio.to_thread.run_sync(multipart.parse_file, body, request.headers["content-type"], b"file")
-    if len(file.octets) > limit:
-        raise Problem("too-large", f"the file is longer than {limit:,} bytes")
+    kind, wanted, optional = request.headers["content-type"], frozenset({b"file"}), frozenset({b"content", b"key"})
+    parts = await anyio.to_thread.run_sync(multipart.parse_files, body, kind, wanted, optional)
+    file, content, key = (parts.get(name, _NONE) for name in (b"file", b"content", b"key"))
+    if len(file.octets) + len(content.octets) > limit or len(key.octets) > TYPED:
+        raise Problem("too-large", f"what is sent is longer than {limit:,} bytes")
     if not file.octets:
         raise _Said("invalid", "The file is empty." if file.name else "No file was chosen.")
-    values = await anyio.to_thread.run_sync(_judged, service, file.octets)
-    name = file.name.decode("utf-8", "replace")
-    if len(name) > LONGEST:
-        name = name[:LONGEST] + " ..."
-    return page("verdict.html", name=name, origin=_origin(request), **values)
+    said = {"name": _shown(file.name), "size": len(file.octets), "sha256": hashlib.sha256(file.octets).hexdigest()}
+    if is_evidence(file.octets):
+        given = content.octets or None
+        said |= await anyio.to_thread.run_sync(_judged, service, file.octets, given)
+        said["content"] = _shown(content.name) if given is not None else None
+    elif key.octets.strip():
+        matches = await _matched(request, file.octets, key.octets)
+        return page("matches.html", origin=_origin(request), matches=matches, signs=SIGNS, **said)
+    else:
+        said |= {"verdict": "unknown", "is_evidence": False, "claim": None, "content": None}
+    return page("verdict.html", origin=_origin(request), **said)
 
 
-def _judged(service: Service, data: bytes) -> dict[str, Any]:
-    """What the page says of a file. Not on the event loop."""
-    said = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    if not is_evidence(data):
-        return said | {"verdict": "unknown", "is_evidence": False, "claim": None}
-    verdict = weigh(service, data)
+SIGNS: Final[Mapping[str, tuple[str, str]]] = {
+    IDENTICAL: ("✓", "valid"),
+    TRANSPORT: ("✓", "valid"),
+    REENCODED: ("✓", "valid"),
+    ADDITIONS: ("+", "unknown"),
+    LINKS: ("+", "unknown"),
+    MISSING: ("✕", "invalid"),
+    DIFFERENT: ("✕", "invalid"),
+}
+"""How the page marks each level."""
+
+_NONE: Final = multipart.File(b"", b"")
+
+
+def _shown(name: bytes) -> str:
+    said = name.decode("utf-8", "replace")
+    return said if len(said) <= LONGEST else said[:LONGEST] + " ..."
+
+
+async def _matched(request: Request, octets: bytes, key: bytes) -> list[Identified]:
+    """What whoever holds this key is told of a file."""
+    service = serving(request)
+    try:
+        caller = await service.holder(request, key.decode("latin-1"), "read")
+    except Problem as problem:
+        words = "This API key is not known here, was revoked, or may not read what was recorded."
+        raise _Said(problem.kind.name, words) from None
+    return await matched(service, caller, octets)
+
+
+def _judged(service: Service, data: bytes, content: bytes | None) -> dict[str, Any]:
+    """What the page says of evidence. Not on the event loop."""
+    verdict = weigh(service, data, content)
     checks = [_row(one, one.name in verdict.required) for one in verdict.checks]
-    return said | {
+    return {
         "verdict": verdict.verdict,
         "is_evidence": True,
         "claim": _claim(data) if checks[0].status == "passed" else None,
@@ -145,8 +182,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "The mail or document itself",
         "The content given is what this is evidence of.",
         "The content given is not what this is evidence of.",
-        "Whether a mail or a document that you hold is the one meant was not compared: this page was given the "
-        "evidence alone.",
+        "Whether a mail or a document that you hold is the one meant was not compared.",
     ),
     "included": Meaning(
         "Part of the log",
@@ -249,7 +285,7 @@ _WORDS: Final = {
     "bad-request": "What arrived here could not be read. It may have been cut short on its way: please try again.",
     "too-large": "That is more than this page takes.",
     "unsupported-media-type": "This page takes what its own forms send: a file, or a number with its token.",
-    "invalid": "The form takes one file, and nothing beside it.",
+    "invalid": "The form takes one file, perhaps the mail or document it is about, and a key.",
     "internal": "Something failed here, and whoever runs this service has been told.",
     "unavailable": "The service cannot answer now. Please try again in a minute.",
 }

@@ -13,7 +13,7 @@ from api.errors import Problem
 from api.openapi import OPTIONAL, problems
 from api.roles import may
 from api.routes.reading import looked
-from api.service import Service, serving
+from api.service import Caller, Service, serving
 from api.verified import Verified
 from ledger import evidence
 from ledger.identify import Identified
@@ -30,14 +30,18 @@ MATCHES: Final = 100
 _BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "Evidence (`postseal-evidence/1`), a message or any file, as it is or as part `file` of a form.",
+        "description": "Evidence (`postseal-evidence/1`), a message or any file, as it is or as part `file` of a form; "
+        "with evidence, part `content` may be the mail or file that it should be evidence of.",
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                    "properties": {
+                        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+                        "content": {"type": "string", "contentMediaType": "application/octet-stream"},
+                    },
                 }
             },
         },
@@ -61,25 +65,25 @@ async def verify(request: Request) -> Response:
     """
     service = serving(request)
     caller = await service.caller(request, None) if "authorization" in request.headers else None
-    data = await _read(request, service.settings.message_bytes)
+    data, content = await _read(request, service.settings.message_bytes)
     if is_evidence(data):
-        return answers.found(await anyio.to_thread.run_sync(judge, service, data))
+        return answers.found(await anyio.to_thread.run_sync(judge, service, data, content))
     if caller is None or not may(caller.role, "read"):
         return answers.found(unasked())
-    matches = await anyio.to_thread.run_sync(_matches, service, data)
-    await looked(service, caller, None, "verify")
+    matches = [_match(one) for one in await matched(service, caller, data)]
     said = "this is no evidence, so it proves nothing by itself; it was held against what was recorded"
     return answers.found({"verdict": "unknown", "checks": [_check("intact", "not_checked", said)], "matches": matches})
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int) -> tuple[bytes, bytes | None]:
     if bodies.media_type(request) != "multipart/form-data":
-        return await bodies.read(request, limit)
+        return await bodies.read(request, limit), None
     body = await bodies.read(request, limit + bodies.JSON_LIMIT)
-    parts = await anyio.to_thread.run_sync(multipart.parse, body, request.headers["content-type"], frozenset({b"file"}))
-    if len(parts[b"file"]) > limit:
-        raise Problem("too-large", f"the file is longer than {limit:,} bytes")
-    return parts[b"file"]
+    kind, names, optional = request.headers["content-type"], frozenset({b"file"}), frozenset({b"content"})
+    parts = await anyio.to_thread.run_sync(multipart.parse_files, body, kind, names, optional)
+    if sum(len(part.octets) for part in parts.values()) > limit:
+        raise Problem("too-large", f"what is sent is longer than {limit:,} bytes")
+    return parts[b"file"].octets, parts[b"content"].octets if b"content" in parts else None
 
 
 def is_evidence(data: bytes) -> bool:
@@ -87,14 +91,14 @@ def is_evidence(data: bytes) -> bool:
     return data.lstrip().startswith(b"{") and MARK in data
 
 
-def weigh(service: Service, data: bytes) -> Verdict:
+def weigh(service: Service, data: bytes, content: bytes | None) -> Verdict:
     """Evidence under the policy of this service: its log's keys, and nobody else's."""
-    return evidence.check(data, Trust.of(*(key.vkey for key in service.log.ring.keys)))
+    return evidence.check(data, Trust.of(*(key.vkey for key in service.log.ring.keys)), content)
 
 
-def judge(service: Service, data: bytes) -> dict[str, Any]:
+def judge(service: Service, data: bytes, content: bytes | None) -> dict[str, Any]:
     """Verdict and checks of evidence, by name."""
-    verdict = weigh(service, data)
+    verdict = weigh(service, data, content)
     checks = [_check(one.name, one.status, one.detail) for one in verdict.checks]
     return {"verdict": verdict.verdict, "checks": checks, "matches": []}
 
@@ -105,10 +109,11 @@ def unasked() -> dict[str, Any]:
     return {"verdict": "unknown", "checks": [_check("intact", "not_checked", said)], "matches": []}
 
 
-def _matches(service: Service, data: bytes) -> list[dict[str, Any]]:
-    if not data:
-        return []
-    return [_match(one) for one in service.log.identify(data)[:MATCHES]]
+async def matched(service: Service, caller: Caller, data: bytes) -> list[Identified]:
+    """What some octets are a copy of, the best first; that somebody looked is recorded before he is told."""
+    found = await anyio.to_thread.run_sync(service.log.identify, data) if data else []
+    await looked(service, caller, None, "verify")
+    return found[:MATCHES]
 
 
 def _match(one: Identified) -> dict[str, Any]:

@@ -169,6 +169,8 @@ def test_the_forms_are_what_the_service_takes(served: Served, nobody: httpx.Clie
     assert (by_number["method"], by_number.get("enctype"), by_number["action"]) == ("post", None, "/verify")
     assert [(one["name"], one["type"]) for one in made.all("input")] == [
         ("file", "file"),
+        ("content", "file"),
+        ("key", "password"),
         ("number", "text"),
         ("token", "text"),
     ]
@@ -179,11 +181,12 @@ def test_the_forms_are_what_the_service_takes(served: Served, nobody: httpx.Clie
 def test_the_number_may_come_with_the_address_and_the_token_may_not(nobody: httpx.Client) -> None:
     got = nobody.get("/verify", params={"number": 'PS-1"><b>&', "token": "s3cret-t0ken"})
     made = check_page(got)
-    number, token, _ = made.all("input")
+    (number,) = (one for one in made.all("input") if one["name"] == "number")
+    (token,) = (one for one in made.all("input") if one["name"] == "token")
     assert number["value"] == 'PS-1"><b>&' and "value" not in token
     assert "s3cret" not in got.text and not made.all("b")[1:]
     many = nobody.get("/verify?number=" + "9" * 5000)
-    assert len(check_page(many).all("input")[0]["value"] or "") == 200
+    assert [len(one["value"] or "") for one in check_page(many).all("input") if "value" in one] == [200]
     for strange in ("%ff%fe", "%00", "%ed%a0%80", "%E2%80%AE", "", "a&number=b"):
         check_page(nobody.get(f"/verify?number={strange}"))
 
@@ -349,7 +352,7 @@ def test_no_file_an_empty_one_and_two(nobody: httpx.Client) -> None:
     got = nobody.post("/verify", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
     check_refused(got, "invalid", "No file was chosen.")
     two = [("file", ("a", b"1")), ("file", ("b", b"2"))]
-    check_refused(nobody.post("/verify", files=two), "invalid", "one file, and nothing beside it")
+    check_refused(nobody.post("/verify", files=two), "invalid", "one file, perhaps the mail")
     check_refused(nobody.post("/verify", files={"other": ("a", b"1")}), "invalid", "one file")
     beside = nobody.post("/verify", files={"file": ("a", b"1")}, data={"number": "1"})
     check_refused(beside, "invalid", "one file")
@@ -398,7 +401,7 @@ def test_a_defect_is_a_page_without_its_words(
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(page, "_judged", fail)
+        broken.setattr(page, "is_evidence", fail)
         got = upload(nobody, b"x")
     known = isinstance(error, StartRefused)
     check_refused(got, "unavailable" if known else "internal", "try again" if known else "has been told")
@@ -422,6 +425,63 @@ def test_a_browser_that_leaves_is_no_defect(served: Served, caplog: pytest.LogCa
 
 NUMBERS = ["1", "PS-2026-000001", "x" * 200, "y" * 5000, "<script>", "é\u202e", "' or 1=1 --", "a&b=c"]
 TOKENS = ["2", "t0k3n-" * 20, "<b>", "\u202e", "%00"]
+
+
+# A copy, for whoever may read what was recorded
+
+
+def ask(served: Served, octets: bytes, role: str, **more: bytes) -> httpx.Response:
+    files = {"file": ("copy.eml", octets, "application/octet-stream")}
+    files |= {name: (name, value, "application/octet-stream") for name, value in more.items()}
+    key = served.keys.get(role, role)
+    return served.as_("nobody").post("/verify", files=files, data={"key": key})
+
+
+COPY = MAIL.replace(b"Message-ID: <", b"Message-ID: <page-")
+
+
+def test_a_copy_is_told_with_what_differs(served: Served) -> None:
+    message = served.record(COPY)["message"]
+    before = served.size
+    made = check_page(ask(served, COPY, "sender"))
+    assert made.within("h1") == "Identical" and message in made.text and served.size == before
+    changed = COPY.replace(b"Subject: The plan", b"Subject: <b>[list]\xe2\x80\xae</b> The plan").replace(
+        b"1 2 3", b"3 2 1"
+    )
+    got = ask(served, changed, "legal")
+    made = check_page(got)
+    assert made.within("h1") == "Parts missing"
+    assert "received: <b>[list]" in made.text and "\u202e" not in got.text and "was replaced" in made.text
+    # What legal looks at is an entry.
+    assert served.size == before + 1
+    made = check_page(ask(served, b"Subject: nobody\r\n\r\nknows\r\n", "sender"))
+    assert made.within("h1") == "Not found"
+
+
+def test_several_matches_stand_on_one_page(served: Served) -> None:
+    twice = COPY.replace(b"<page-", b"<twice-")
+    messages = [served.record(twice)["message"] for _ in range(2)]
+    made = check_page(ask(served, twice, "sender"))
+    assert all(message in made.text for message in messages)
+
+
+@pytest.mark.parametrize("role", ["ingest", "auditor", "postseal_aaaaaaaaaa_wrong", "\u00fc"])
+def test_whose_key_may_not_read_is_told_nothing(served: Served, role: str) -> None:
+    served.record(COPY.replace(b"<page-", b"<hidden-"))
+    answers = [ask(served, octets, role) for octets in (COPY.replace(b"<page-", b"<hidden-"), b"x")]
+    assert len({one.text for one in answers}) == 1 and answers[0].status_code in (401, 403)
+    made = check_page(answers[0], answers[0].status_code)
+    assert "may not read" in made.text and served.keys["ingest"] not in answers[0].text
+
+
+def test_evidence_is_held_against_what_somebody_holds(served: Served) -> None:
+    mine = COPY.replace(b"<page-", b"<held-")
+    exported = evidence.format(served.log.export(served.record(mine)["message"]))
+    for content, status in ((mine, "passed"), (b"Received: x\r\n" + mine, "passed"), (b"%PDF", "failed")):
+        made = check_page(ask(served, exported, "", content=content))
+        assert made.within("h1") == ("Valid" if status == "passed" else "Invalid")
+        assert "content:" in made.text and "Held against it" in made.text
+    assert "Held against it" not in check_page(ask(served, exported, "")).text
 
 
 def test_no_pair_of_number_and_token_is_told_from_another(served: Served, nobody: httpx.Client) -> None:
