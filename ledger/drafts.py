@@ -163,7 +163,7 @@ def lookups_of(parts: Iterable[tuple[str, Iterable[tuple[str, Json]]]], blinds: 
 
     What headers say of a recipient of the envelope is looked up as his alone: his erasure takes what is shared along.
     """
-    found = {subject: terms(facts) for subject, facts in parts}
+    found = {subject: terms(list(facts)) for subject, facts in parts}
     for subject in [subject for subject in found if subject.endswith(SHARED)]:
         message = subject.removesuffix(SHARED)
         theirs = {term for other, some in found.items() if other not in (message, subject) for term in some}

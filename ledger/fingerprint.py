@@ -228,18 +228,17 @@ def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: Second
         other = None if second is None else hashlib.new(HASHLIB[second])
         damaged: list[bool] = []
         kept: list[bytes | memoryview] = []
-        reads = part.media_type.startswith("text/")
         for piece in mime.pieces(part, damaged):
             sha256.update(piece)
             size += len(piece)
             if other is not None:
                 other.update(piece)
-            if reads and size <= texts.LIMIT:
+            if part.reads and size <= texts.LIMIT:
                 kept.append(piece)
         if damaged:
             walk.defects.append(Defect(part.path, "damaged-encoding"))
         text = None
-        if reads and size <= texts.LIMIT:
+        if part.reads and size <= texts.LIMIT:
             text = texts.digest(b"".join(kept), part.parameters.get("charset"), part.encoding)
         elif part.media_type in mime.MESSAGES:
             text = _attached(walk.attached(part))

@@ -60,6 +60,7 @@ def identify(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents,
         [
             *terms.by_message_id(copy.print.header("Message-ID") or ""),
             *terms.by_date(copy.print.header("Date") or ""),
+            *terms.by_relaxed({} if copy.print.relaxed is None else {"headers": copy.print.relaxed.headers}),
         ]
     )
     # Those of the same octets first, however many others there are.

@@ -95,6 +95,11 @@ class Part:
     start: int
     end: int
 
+    @property
+    def reads(self) -> bool:
+        """Whether it is text to people or to programs, reports about mail among them."""
+        return self.media_type.startswith(("text/", "message/")) and self.media_type not in MESSAGES
+
 
 def normalise(octets: bytes) -> bytes:
     """``octets`` with every bare LF made CRLF; the same object if there was none. Idempotent."""

@@ -40,15 +40,16 @@ def find(where: str, recorded: str, received: str, *, markup: bool) -> list[Diff
         said = f"its text is not the same, and is over {LIMIT:,} characters, which are not compared"
         return [Difference(DIFFERENT, "not_compared", where, said)]
     one, two = read(recorded, markup=markup), read(received, markup=markup)
-    at = _place(one, two)
-    if at is None:
-        return _changes(where, one, two)
+    placed = _places(one.pieces, two.pieces) or _places((one.text,), (two.text,))
+    if placed is None:
+        return _changes(where, one.text, two.text)
     differences = [
         Difference(ADDITIONS, "added", where, f"text was added {side} it", received=excerpt(_told(text)))
-        for side, text in (("before", two.text[:at]), ("after", two.text[at + len(one.text) :]))
+        for old, new, at in placed
+        for side, text in (("before", new[:at]), ("after", new[at + len(old) :]))
         if text.strip()
     ]
-    differences += _links(where, one, two, at)
+    differences += _links(where, one, two, placed)
     if markup and not _same_markup(recorded, received):
         said = "its markup was changed: the same text and links may look otherwise, or be hidden"
         differences.append(Difference(LINKS, "markup", where, said))
@@ -56,15 +57,30 @@ def find(where: str, recorded: str, received: str, *, markup: bool) -> list[Diff
     return differences or [Difference(REENCODED, "re-encoded", where, "its text was wrapped or spaced anew")]
 
 
-def _place(one: Reading, two: Reading) -> int | None:
-    """Where ``one`` stands in ``two``, parted from what is around it."""
-    wanted, text, flat = one.flat, two.text, two.flat
+Placed = list[tuple[str, str, int]]
+"""Each piece of a text, the one it stands in, and where."""
+
+
+def _places(one: Sequence[str], two: Sequence[str]) -> Placed | None:
+    """Where each piece stands, parted from what is around it; None unless every one does."""
+    if len(one) != len(two):
+        return None
+    placed: Placed = []
+    for old, new in zip(one, two, strict=True):
+        at = _place(old, new)
+        if at is None:
+            return None
+        placed.append((old, new, at))
+    return placed
+
+
+def _place(old: str, new: str) -> int | None:
+    wanted, flat = old.replace("\n", " "), new.replace("\n", " ")
     at = flat.find(wanted)
     for _ in range(_TRIES):
         if at < 0:
             return None
-        end = at + len(wanted)
-        if _parted(text, at) and _parted(text, end):
+        if _parted(new, at) and _parted(new, at + len(wanted)):
             return at
         at = flat.find(wanted, at + 1)
     return None
@@ -87,16 +103,23 @@ def _parted(text: str, at: int) -> bool:
     return signs or (after[0].isupper() and not before[-1].isupper())
 
 
-def _links(where: str, one: Reading, two: Reading, at: int) -> list[Difference]:
-    before = two.text.count(LINK, 0, at) + two.text.count(IMAGE, 0, at)
+def _links(where: str, one: Reading, two: Reading, placed: Placed) -> list[Difference]:
     found = []
-    for old, new in zip(one.links, two.links[before:], strict=False):
-        if old != new:
-            says = "carries the address that was recorded" if _carries(old, new) else "does not tell where it led"
-            found.append(
-                Difference(LINKS, "link", where, f"a link was rewritten; the new one {says}", excerpt(old), new[:2000])
-            )
+    mine = theirs = 0
+    for old, new, at in placed:
+        count, before = _count(old), _count(new[:at])
+        pairs = zip(one.links[mine : mine + count], two.links[theirs + before :], strict=False)
+        mine, theirs = mine + count, theirs + _count(new)
+        for was, now in pairs:
+            if was != now:
+                says = "carries the address that was recorded" if _carries(was, now) else "does not tell where it led"
+                detail = f"a link was rewritten; the new one {says}"
+                found.append(Difference(LINKS, "link", where, detail, excerpt(was), excerpt(now)))
     return found
+
+
+def _count(text: str) -> int:
+    return text.count(LINK) + text.count(IMAGE)
 
 
 def _carries(old: str, new: str) -> bool:
@@ -104,9 +127,9 @@ def _carries(old: str, new: str) -> bool:
     return any(plain in spelt for spelt in (new, unquote(new), unquote(unquote(new))))
 
 
-def _changes(where: str, one: Reading, two: Reading) -> list[Difference]:
+def _changes(where: str, one: str, two: str) -> list[Difference]:
     """The words that differ, each run of them once."""
-    old, new = one.flat.split(" "), two.flat.split(" ")
+    old, new = one.split(), two.split()
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:
         start += 1

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import Final
 
 from ledger.canonical import Json
@@ -19,7 +20,7 @@ from ledger.canonical import Json
 Term = tuple[str, str]
 """A kind of the blind index (`KINDS`) and a value in its spelling."""
 
-KINDS: Final = ("address", "date", "domain", "file", "message-id", "sha256", "subject", "text")
+KINDS: Final = ("address", "date", "domain", "file", "headers", "message-id", "sha256", "subject", "text")
 
 MAX_WORDS: Final = 64
 """Different words of one subject or file name that are looked up, the first ones."""
@@ -35,10 +36,11 @@ _ASCII_WORDS: Final = re.compile("[a-z0-9]+").findall
 _EXTENSION: Final = re.compile(r"\.\w{1,16}").fullmatch
 _RECIPIENT: Final = re.compile("r[1-9][0-9]{0,4}").fullmatch
 _FILE: Final = re.compile("f[1-9][0-9]{0,4}").fullmatch
+_NO_HEADER: Final = sha256(b"").hexdigest()
 _SHA256: Final = re.compile("[0-9a-f]{64}").fullmatch
 
 
-def terms(facts: Iterable[tuple[str, Json]]) -> list[Term]:
+def terms(facts: Sequence[tuple[str, Json]]) -> list[Term]:
     """The terms of some sealed facts (name, value) of ``message.recorded``, each once."""
     found: list[Term] = []
     for name, value in facts:
@@ -47,6 +49,8 @@ def terms(facts: Iterable[tuple[str, Json]]) -> list[Term]:
                 found += _TEXTS[name](value)
         elif isinstance(value, dict):
             found += _of(name, value)
+    if not any(kind == "message-id" for kind, _ in found):
+        found += [term for name, value in facts if name == "relaxed" for term in by_relaxed(value)]
     return list(dict.fromkeys(found))
 
 
@@ -128,6 +132,14 @@ def by_message_id(said: str) -> list[Term]:
     """A Message-ID, with or without its brackets."""
     id = fold(said).removeprefix("<").removesuffix(">")
     return [("message-id", id)] if id else []
+
+
+def by_relaxed(said: Json) -> list[Term]:
+    """The hash of the headers that a message without a Message-ID has; of no header, nothing."""
+    headers = said.get("headers") if isinstance(said, dict) else None
+    if not isinstance(headers, str) or not _SHA256(headers) or headers == _NO_HEADER:
+        return []
+    return [("headers", headers)]
 
 
 def by_date(said: str) -> list[Term]:

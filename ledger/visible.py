@@ -21,7 +21,8 @@ LINK: Final = "\ufdd0"
 IMAGE: Final = "\ufdd1"
 """Stands for something that is loaded when the text is shown."""
 
-_MARKS: Final = re.compile(f"[{LINK}{IMAGE}]")
+_BODY: Final = "\ufdd2"
+_MARKS: Final = re.compile(f"[{LINK}{IMAGE}{_BODY}]")
 _BLANKS: Final = re.compile(r"[\s\u200b\ufeff]+")
 _ADDRESS: Final = re.compile(r"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"'\ufdd0\ufdd1]+", re.IGNORECASE)
 _STUFFED: Final = re.compile(r"^>+(?=From )", re.MULTILINE)
@@ -43,16 +44,19 @@ _SILENT_END: Final = {name: re.compile(rf"</{name}\b[^>]{{0,100}}>", re.IGNORECA
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """``text`` has blanks, line breaks and one mark for each of ``links``, in order; it neither begins nor ends with
-    white space."""
+    """What is read before the body of HTML begins, in it, and after it ends; of plain text one piece.
 
-    text: str
+    The pieces have blanks, line breaks and one mark for each of ``links``, in order; none begins or ends with white
+    space.
+    """
+
+    pieces: tuple[str, ...]
     links: tuple[str, ...]
 
     @property
-    def flat(self) -> str:
-        """The same with every line break as a blank: place for place."""
-        return self.text.replace("\n", " ")
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(filter(None, self.pieces))
 
 
 def read(text: str, *, markup: bool) -> Reading:
@@ -65,7 +69,12 @@ def read(text: str, *, markup: bool) -> Reading:
         # Mail stores put a > before it.
         text = _STUFFED.sub("", text)
         text = _ADDRESS.sub(lambda found: _note(links, found[0]), text)
-    return Reading(_BLANKS.sub(lambda found: "\n" if "\n" in found[0] else " ", text).strip(" \n"), tuple(links))
+    pieces = [_BLANKS.sub(_blank, piece).strip(" \n") for piece in text.split(_BODY)]
+    return Reading(tuple(pieces), tuple(links))
+
+
+def _blank(found: re.Match[str]) -> str:
+    return "\n" if "\n" in found[0] else " "
 
 
 def _note(links: list[str], address: str, mark: str = LINK) -> str:
@@ -118,7 +127,9 @@ class _Source:
             name = named[1].lower()
             if name in _SILENT:
                 return closed + 1 if text[opened + 1] == "/" else self._after(closed + 1, name)
-            if name not in _INLINE:
+            if name == "body":
+                self._out.append(_BODY)
+            elif name not in _INLINE:
                 self._out.append("\n")
             self._lead(named.end(), closed)
         return closed + 1

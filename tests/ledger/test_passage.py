@@ -92,6 +92,7 @@ def test_html_with_pieces_set_in() -> None:
         PAGE.replace("</body>", "<br>\n<hr>The list<br>\n</body>"),
         PAGE.replace("<body>", "<body>" + banner).replace("</body>", "<p>The list</body>"),
         PAGE.replace("</body>", '<img src="https://t.example/p.gif"></body>'),
+        PAGE + "\n_____\nA list that knows no HTML",
     ):
         assert level(PAGE, received, markup=True) == ADDITIONS, received
         assert set(kinds(PAGE, received, markup=True)) == {"added"}
@@ -109,6 +110,13 @@ def test_html_with_pieces_set_in() -> None:
 def test_markup_that_may_hide_what_it_says(received: str) -> None:
     assert level(PAGE, received, markup=True) == LINKS
     assert "markup" in kinds(PAGE, received, markup=True)
+
+
+def test_the_body_ends_where_it_says() -> None:
+    listed = PAGE + "\nhttps://list.example/"
+    again = listed.replace("</body>", "<p>Another list</p></body>")
+    (one,) = passage.find("p2", listed, again, markup=True)
+    assert (one.level, one.received) == (ADDITIONS, "Another list")
 
 
 def test_words_and_links_of_html() -> None:

@@ -21,7 +21,7 @@ def test_html_as_a_reader_sees_it() -> None:
     seen = read(PAGE, markup=True)
     assert seen.text == f"Dear Ms Okafor & co,\nsee {LINK}our offer or {LINK}\nBye{IMAGE}"
     assert seen.links == ("https://a.example/x?a=1&b=2", "https://b.example/y.", "cid:1")
-    assert len(seen.flat) == len(seen.text) and "\n" not in seen.flat
+    assert seen.pieces == ("", seen.text, "")
 
 
 def test_plain_text() -> None:
@@ -70,4 +70,4 @@ SOUP = st.lists(
 def test_any_soup_is_read(soup: str, markup: bool) -> None:
     seen = read(soup, markup=markup)
     assert len(seen.links) == len(re.findall(f"[{LINK}{IMAGE}]", seen.text))
-    assert seen.text == seen.text.strip() and "  " not in seen.flat and "\n\n" not in seen.text
+    assert seen.text == seen.text.strip() and not re.search("[ \n]{2}", seen.text)
