@@ -17,10 +17,10 @@ from starlette.requests import ClientDisconnect
 from api import bodies, openapi
 from api.errors import Problem, problem_of
 from api.lane import Lane
-from api.routes import blocks, docs, events, evidence, health, keys, logs, messages, page, reading, verify
+from api.routes import blocks, content, docs, events, evidence, health, keys, logs, messages, page, reading, verify
 from api.service import Service
 from api.watching import LOGGER, UNKNOWN, Watched
-from ledger.errors import LedgerError, SecretError, StartRefused, Unavailable
+from ledger.errors import Damaged, LedgerError, SecretError, StartRefused, Unavailable
 
 DESCRIPTION: Final = """\
 A compliance and proof-of-delivery ledger for e-mail. Whatever is recorded comes back with a receipt: the entry, the
@@ -45,13 +45,14 @@ def _routes(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def alive(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(_note_use(service))
+        tasks = [asyncio.create_task(_note_use(service)), asyncio.create_task(_sweep(service))]
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await anyio.to_thread.run_sync(service.note_use)
 
     app = FastAPI(
@@ -67,7 +68,7 @@ def _routes(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    for room in (messages, reading, events, blocks, evidence, verify, logs, keys, health, docs, page):
+    for room in (messages, reading, content, events, blocks, evidence, verify, logs, keys, health, docs, page):
         app.include_router(room.router)
     app.exception_handlers |= {
         Problem: _problem,
@@ -88,6 +89,17 @@ async def _note_use(service: Service) -> None:
             await anyio.to_thread.run_sync(service.note_use)
 
 
+async def _sweep(service: Service) -> None:
+    """What a crash may have left in the vault. Nobody waits for it, neither the first request nor the end."""
+    try:
+        swept = await anyio.to_thread.run_sync(service.log.sweep, abandon_on_cancel=True)
+    except LedgerError as error:
+        LOGGER.warning("the vault was not swept: %s", error)
+    else:
+        if swept:
+            LOGGER.info("swept %d blobs that no message has", swept)
+
+
 def answer(problem: Problem) -> Response:
     """A problem document."""
     return Response(problem.body(), problem.kind.status, problem.headers())
@@ -98,8 +110,8 @@ async def _problem(_: Request, error: Problem) -> Response:
 
 
 async def _refused(_: Request, error: LedgerError) -> Response:
-    if isinstance(error, Unavailable):
-        LOGGER.warning("unavailable: %s", error)
+    if isinstance(error, (Damaged, Unavailable)):
+        LOGGER.warning("%s: %s", type(error).__name__.lower(), error)
     if isinstance(error, (StartRefused, SecretError)):
         # Nothing a client can mend, and nothing he should read.
         LOGGER.error("refusing to go on: %s", error)

@@ -39,12 +39,14 @@ _TABLE: Final = (
     Kind("in-flight", 409, "The first request with this idempotency key is not answered yet", 1),
     Kind("blocked", 409, "A block covers this file"),
     Kind("adverse", 409, "The claim would not be true, or cannot be shown"),
+    Kind("erased", 410, "It was kept here, and was erased"),
     Kind("too-large", 413, "The request is larger than the limit"),
     Kind("unsupported-media-type", 415, "The body is of a type that is not taken here"),
     Kind("invalid", 422, "What the request says does not fit"),
     Kind("key-reused", 422, "This idempotency key came with another request before"),
     Kind("headers-too-large", 431, "The headers are larger than the limit"),
     Kind("internal", 500, "The service failed; nothing was acknowledged"),
+    Kind("damaged", 500, "What was kept is damaged; nothing of it is shown"),
     Kind("unavailable", 503, "The ledger cannot answer now; nothing was acknowledged", 1),
 )
 KINDS: Final = {kind.name: kind for kind in _TABLE}
@@ -58,6 +60,8 @@ _ROWS: Final[dict[type[LedgerError], str]] = {
     errors.Adverse: "adverse",
     errors.UnknownReference: "not-found",
     errors.Blocked: "blocked",
+    errors.Erased: "erased",
+    errors.Damaged: "damaged",
     errors.KeyReused: "key-reused",
     errors.InFlight: "in-flight",
     errors.Unavailable: "unavailable",

@@ -13,6 +13,7 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "block": frozenset({"sender", "compliance"}),
     "read": frozenset({"sender", "compliance", "legal"}),
     "export": frozenset({"sender", "compliance", "legal"}),
+    "content": frozenset({"compliance", "legal"}),
     "log": frozenset({"auditor"}),
     "keys": frozenset(),
 }

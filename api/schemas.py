@@ -65,6 +65,7 @@ class Envelope(Body):
     mail_from: Address
     rcpt_to: Annotated[list[Address], Field(min_length=1, max_length=99_999)]
     hosted: Annotated[list[File], Field(description="Files that travel behind a link, and so can be blocked.")] = []
+    keep_content: Annotated[bool, Field(description="Keep the message, encrypted; else its hashes alone.")] = False
 
 
 class HashOnly(Body):

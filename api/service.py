@@ -69,6 +69,8 @@ class Service:
         self._looked: tuple[int, LedgerError | None] = 0, None
         self.held = {True: 0, False: 0}
         """Octets of bodies that are being read, of those who came with a key and of strangers."""
+        self.opened = 0
+        """Octets of kept messages in memory, whose files are being sent."""
 
     @property
     def gathering(self) -> Gathering:
@@ -99,6 +101,14 @@ class Service:
             raise Problem("forbidden", f"a key of role {credential.role} may not do this")
         connection.scope.setdefault("state", {})["caller"] = {"key": credential.id, "role": credential.role}
         return Caller(credential.id, credential.role, f"{credential.label} ({credential.role}, key {credential.id})")
+
+    def hold(self, room: int) -> int:
+        """Take so many octets of memory for kept content; who took them gives them back to `opened`. One is always let
+        in, so that any message can be read."""
+        if self.opened and self.opened + room > max(bodies.HELD, 4 * self.settings.message_bytes):
+            raise Problem("unavailable", "too many kept messages are being read at a time")
+        self.opened += room
+        return room
 
     async def receipt(self, outcome: Outcome, index: int = 0) -> dict[str, Any]:
         """The receipt of one entry of an act, as JSON."""

@@ -90,6 +90,11 @@ class Settings:
     queue: int = 20_000
 
     @property
+    def blobs_dir(self) -> Path:
+        """Where the content of messages lies that is kept."""
+        return self.data_dir / "blobs"
+
+    @property
     def message_bytes(self) -> int:
         return self.message_mb * 1_000_000
 

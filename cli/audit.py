@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from adapters.blobs import LocalBlobs
 from api import settings
 from api.settings import Settings
 from cli import auditor, paper
@@ -26,6 +27,7 @@ from ledger import mark, note, statement
 from ledger.act import Own
 from ledger.audit import Report
 from ledger.audit import audit as replay
+from ledger.blobs import Blobs
 from ledger.errors import FormatError
 from ledger.event import Reviewed
 from ledger.keys import KeyRing
@@ -137,16 +139,16 @@ def replay_log(
         )
         seconds = time.monotonic() - started
         audited = Audited(report, seconds, 0 if marked is None else marked.checkpoint.size, known)
-        _inspect(audited, reader, ring, bar)
+        _inspect(audited, reader, ring, LocalBlobs(here.blobs_dir, reader.head().log), bar)
     return audited
 
 
-def _inspect(audited: Audited, reader: Reader, ring: KeyRing | None, bar: Progress) -> None:
+def _inspect(audited: Audited, reader: Reader, ring: KeyRing | None, blobs: Blobs, bar: Progress) -> None:
     """Tables beside the entries. What somebody writes meanwhile looks unrecorded: then it says nothing, either way."""
     task = bar.add_task("", total=None, said="tables")
     before = reader.head()
     bar.update(task, total=before.size)
-    found = inspect(reader, ring, progress=lambda done: bar.update(task, completed=done))
+    found = inspect(reader, ring, progress=lambda done: bar.update(task, completed=done), store=blobs)
     audited.moved = reader.head().batch != before.batch
     audited.tables = None if audited.moved and found.findings else found
 

@@ -165,6 +165,7 @@ class Intake:
     said: Said
     given: Envelope | None
     hosted: tuple[str, ...]
+    keep: bool
     bar: Progress
     task: TaskID
     batch: list[Item] = field(default_factory=list)
@@ -203,6 +204,8 @@ class Intake:
             # Of several that the writer could not record, the first ended the run.
             with suppress(LedgerError):
                 self._receive()
+        for item in self.batch:
+            self.log.settle(item.submission.act, Refused("not handed over"))
 
     def _send(self) -> None:
         if self.batch:
@@ -232,6 +235,7 @@ class Intake:
         # What is durable may be forgotten: only keys of messages in flight must not meet.
         if item.submission.key is not None:
             self.keys.discard(item.submission.key)
+        self.log.settle(item.submission.act, answer)
         if isinstance(answer, Refused):
             self.said.refuse(item.label, str(answer))
         elif isinstance(answer, LedgerError):
@@ -247,10 +251,18 @@ class Intake:
         if missing:
             raise FormatError(f"--hosted {missing[0][:8]}: the message has {plural(len(taken.files), 'file')}")
         # Under the blind index's key: a plain hash of addresses could be found by guessing them.
-        said = canonical.dumps([taken.raw.sha256, sent.mail_from, list(sent.rcpt_to), sent.declared, list(self.hosted)])
-        digest = self.log.ring.blind("record", said.decode())
-        made, openings = self.log.prepare(taken, sent, roles, source="import", hosted=self.hosted)
-        submission = Submission(made, self.log.request_key("record", digest.hex()), digest)
+        told: list[canonical.Json] = [
+            taken.raw.sha256,
+            sent.mail_from,
+            list(sent.rcpt_to),
+            sent.declared,
+            list(self.hosted),
+        ]
+        digest = self.log.ring.blind("record", canonical.dumps([*told, *["kept"] * self.keep]).decode())
+        key = self.log.request_key("record", digest.hex())
+        octets = found.octets if self.keep else None
+        made, openings = self.log.prepare_kept(octets, key, taken, sent, roles, source="import", hosted=self.hosted)
+        submission = Submission(made, key, digest)
         return Item(found.label, taken, sent, openings, submission, self.hosted)
 
 

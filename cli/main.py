@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "lift": Command("cli.lift", "lift a block"),
     "messages": Command("cli.messages", "list recorded messages, newest first"),
     "show": Command("cli.show", "show one message and its whole history"),
+    "content": Command("cli.content", "write a message that was kept, or one of its files"),
     "export": Command("cli.export", "write evidence that anyone can check offline"),
     "verify": Command("cli.verify", "check evidence: no database, no network, no settings"),
     "identify": Command("cli.identify", "tell which recorded message a copy is of, and what differs"),

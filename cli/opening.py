@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from adapters.blobs import LocalBlobs
 from api import settings
 from api.settings import Settings
 from cli.exits import UNAVAILABLE, USAGE, Stop
@@ -23,7 +24,9 @@ def open_reading() -> Iterator[Reading]:
     """The ledger with what is sealed in it."""
     here = settings.from_environment()
     with open_reader(here) as reader:
-        yield Reading.over(reader, here.data_dir, MasterKey.load(here.master_key_file), os.urandom)
+        reading = Reading.over(reader, here.data_dir, MasterKey.load(here.master_key_file), os.urandom)
+        reading.blobs = LocalBlobs(here.blobs_dir, reading.id)
+        yield reading
 
 
 @contextmanager

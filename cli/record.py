@@ -41,14 +41,18 @@ def record(
         typer.Option(metavar="FILE", help="f1, f2 ...: files that travel behind a link, which alone can be blocked."),
     ] = None,
     quoting: Annotated[str, typer.Option(metavar="rd|o|none", help="How mbox files quote From lines.")] = "rd",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the messages themselves, encrypted; else their hashes alone.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object a line for each message.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the messages' ids, one a line.")] = False,
     accept_clock: AcceptClock = False,
 ) -> int:
-    """Record messages: their hashes and those of their parts; the content itself is not kept.
+    """Record messages: their hashes and those of their parts; the content itself is kept with --keep only.
 
     Without --to the envelope is taken from the headers and labelled declared; nobody in Bcc can be known then.
-    A message that was recorded before under the same envelope is not recorded again. Hashes and sizes are those of the
+    A message that was recorded before under the same envelope is not recorded again, unless it is to be kept now and
+    was not then. Hashes and sizes are those of the
     octets with CRLF line ends, as mail travels. Exit status: 0, or 1 if anything was refused; the rest is recorded all
     the same. Interrupted, it says what is recorded, and may be run again.
     """
@@ -67,7 +71,7 @@ def record(
     with open_log(accept_clock) as log, paper.progress("recording") as bar:
         said = Said(json_, quiet, out, bar.console if bar.console.is_terminal else err)
         task = bar.add_task("", total=total or None, said="")
-        intake = Intake(log, said, given, tuple(hosted or ()), bar, task)
+        intake = Intake(log, said, given, tuple(hosted or ()), keep, bar, task)
 
         def skip(path: Path) -> None:
             said.skipped += 1

@@ -64,6 +64,7 @@ def page(out: Console, reading: Reading, message: str) -> None:
                 ("sha256", raw["sha256"] if raw else ERASED),
                 ("size", f"{raw['size']:,} octets; size and hash are with CRLF line ends" if raw else ERASED),
             ]
+            + ([("content", "kept; `postseal content` writes it")] if facts.content == "kept" else [])
             + ([("unparsed", f"{known['unparsed']}: known by its hash alone")] if "unparsed" in known else [])
         )
     )

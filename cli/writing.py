@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from adapters.blobs import LocalBlobs
 from api import settings
 from api.settings import Settings
 from cli import output
@@ -36,7 +38,12 @@ def open_log(accept_clock: bool = False) -> Iterator[Log]:
     if path is not None and not path.parent.exists():
         raise Stop(USAGE, f"the directory of the database, {path.parent}, does not exist")
     with Log.open(
-        here.database_url, here.data_dir, origin=here.origin, master=_master(here), accept_clock=accept_clock
+        here.database_url,
+        here.data_dir,
+        origin=here.origin,
+        master=_master(here),
+        accept_clock=accept_clock,
+        blobs=partial(LocalBlobs, here.blobs_dir),
     ) as log:
         output.recording()
         yield log

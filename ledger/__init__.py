@@ -2,7 +2,7 @@
 
 A file imports only from lower floors:
 
-    8  log  preparing  reading  export         what callers hold
+    8  log  keeping  preparing  reading  export   what callers hold
        search  overview                        what reading is made of
     7  sequencer  transaction  tree            the only writer: order, chains, tree, commit, sign
     6  keys  ring  mark  store  drafts         secrets, the database, what a caller begins with
@@ -10,8 +10,8 @@ A file imports only from lower floors:
        audit: blocks  replay  dossier  journal  scan
        act  plan                               what one request asks, decided under the lock
     4  entry  state  document  trust  statement  timestamp  witness
-    3  policy  schema
-    2  checkpoint  envelope  event  fingerprint  multiproof  tiles
+    3  policy  schema  content
+    2  blobs  checkpoint  envelope  event  fingerprint  multiproof  tiles
     1  canonical  chain  chance  clock  der  disclosure  durable  headertext  ids  merkle  mime  note
        rules  spelling  terms  vault  verdict  workers
     0  errors

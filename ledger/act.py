@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ledger.blobs import Blob
 from ledger.errors import FormatError, InvalidRequest, UnknownReference
 from ledger.event import (
     KINDS,
@@ -66,7 +67,7 @@ class Recording:
     """A message and its recipients: one act, one entry per chain.
 
     ``lookups`` is what it is found by: the blind index of each term (`ledger.terms`) of what is sealed on the message's
-    entry, with the subject it is sealed under.
+    entry, with the subject it is sealed under. ``blobs`` is its content, where that is kept.
     """
 
     id: str
@@ -79,8 +80,11 @@ class Recording:
     occurred: str | UnsetType = UNSET
     clock: Clock | UnsetType = UNSET
     refs: Sequence[tuple[str, int]] = ()
+    blobs: Sequence[Blob] = ()
 
     def plan(self, view: View) -> Plan:
+        if (self.facts.content == "kept") != bool(self.blobs):
+            raise InvalidRequest("a message is recorded as kept if its content is in the vault, and only then")
         message = view.open(self.id, None, 0)
         message.files = self.facts.files
         write = Write(
@@ -107,7 +111,7 @@ class Recording:
                     tokens=part.tokens,
                 )
             )
-        return Plan(writes, lookups=self.lookups)
+        return Plan(writes, lookups=self.lookups, blobs=self.blobs)
 
 
 def _parts(items: Sequence[str]) -> list[tuple[int, Sequence[str]]]:

@@ -1,4 +1,4 @@
-"""Small files that are replaced whole and survive a power cut: key files and high-water marks.
+"""Files that are put in place whole and survive a power cut: key files, high-water marks, blobs.
 
 A change is written to a file beside the target, synced, renamed over it, and the directory synced: whoever reads sees
 the old file or the new one, never a part. Whoever dies on the way leaves at most one ``.tmp``, which nobody reads and
@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -35,7 +35,7 @@ def locked(path: Path) -> Iterator[None]:
     The lock is on a file of its own, because the target is another file after every change. That file stays: removing
     it would give two processes a lock each.
     """
-    _make_directory(path.parent)
+    make_directory(path.parent)
     lock = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -74,7 +74,12 @@ def read(path: Path, limit: int, *, private: bool = False) -> tuple[bytes, Ident
 
 def create(path: Path, data: bytes) -> None:
     """Put a first file in place, mode 0600, under `locked`. FileExistsError when there is one, whoever made it."""
-    temporary = _write(path, data, None)
+    create_from(path, [data])
+
+
+def create_from(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """The same of a file that comes in pieces. Who makes up a name that nobody else has needs no lock."""
+    temporary = _write(path, pieces, None)
     # A link, unlike a rename, never replaces; and unlike O_EXCL on the name itself it never shows half a file.
     try:
         os.link(temporary, path)
@@ -85,13 +90,13 @@ def create(path: Path, data: bytes) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Put a new content in the place of an old one, mode 0600, under `locked`. Durable when it returns."""
-    temporary = _write(path, data, path.stat().st_mtime_ns)
+    temporary = _write(path, [data], path.stat().st_mtime_ns)
     temporary.rename(path)
     # If we die here the rename may come undone in a power cut, but nobody was told that it happened.
     _sync_directory(path.parent)
 
 
-def _write(path: Path, data: bytes, after: int | None) -> Path:
+def _write(path: Path, pieces: Iterable[bytes | memoryview], after: int | None) -> Path:
     """A synced file beside ``path``. Its time of change is later than ``after``, so that `identity` differs even where
     clocks tick slowly and the inode of the file before last is used again."""
     temporary = beside(path, ".tmp")
@@ -99,9 +104,10 @@ def _write(path: Path, data: bytes, after: int | None) -> Path:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     file = os.open(temporary, flags, _PRIVATE)
     try:
-        written = 0
-        while written < len(data):
-            written += os.write(file, data[written:])
+        for data in pieces:
+            written = 0
+            while written < len(data):
+                written += os.write(file, data[written:])
         os.fchmod(file, _PRIVATE)  # whatever the umask took away
         if after is not None:
             changed = max(os.fstat(file).st_mtime_ns, after + 1)
@@ -115,12 +121,21 @@ def _write(path: Path, data: bytes, after: int | None) -> Path:
     return temporary
 
 
-def _make_directory(path: Path) -> None:
+def make_directory(path: Path) -> None:
     """Create what is missing of ``path``, each directory for its owner alone and synced into the one above."""
     missing = [place for place in (path, *path.parents) if not place.exists()]
     for place in reversed(missing):
         place.mkdir(mode=0o700, exist_ok=True)
         _sync_directory(place.parent)
+
+
+def remove(path: Path) -> None:
+    """Take a file away for good; nothing happens where there is none."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    _sync_directory(path.parent)
 
 
 def _sync_directory(path: Path) -> None:

@@ -9,8 +9,10 @@
     │   ├── UnknownReference     message, recipient, file, block or token not in this log
     │   ├── Blocked              a block covers it; the denial itself was recorded (``receipt``)
     │   ├── Adverse              what was to be claimed would not be true, or cannot be shown
+    │   ├── Erased               what is asked for was kept here, and was erased
     │   ├── KeyReused            an idempotency key came back with another body
     │   └── InFlight             the first request with this idempotency key is not answered yet
+    ├── Damaged                what was kept is missing, or is not what the ledger recorded
     ├── Unavailable            nothing was acknowledged; the same request may be sent again
     │   ├── StoreUnavailable     database unreachable, read-only, full, or its answer was lost
     │   └── ClockRefused         the clock moved further than a ledger may follow
@@ -69,12 +71,20 @@ class Adverse(Refused):
     """What was to be claimed would not be true, or cannot be shown; the message is the fact in the way."""
 
 
+class Erased(Refused):
+    """What is asked for was kept here, and was erased; the message says when."""
+
+
 class KeyReused(Refused):
     """An idempotency key came back with another body."""
 
 
 class InFlight(Refused):
     """The first request with this idempotency key has not been answered yet."""
+
+
+class Damaged(LedgerError):
+    """What was kept is missing, or is not what the ledger recorded. None of it is shown."""
 
 
 class Unavailable(LedgerError):

@@ -28,8 +28,18 @@ MOST: Final = 100
 Opened = Callable[[Sequence[int], Sequence[str]], Mapping[int, Sequence[str]]]
 """What is sealed on entries under the data keys of some subjects, and was not erased: D texts by seq."""
 
-Contents = Callable[[Chain], bytes | str]
-"""The normalised octets of a message that were kept, or why there are none."""
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is at hand of a message's content: its ``whole`` normalised octets; or its ``body`` alone, as a message that
+    can be read by itself; or nothing. ``without`` says why there is no whole."""
+
+    whole: bytes | None
+    body: bytes | None
+    without: str
+
+
+Contents = Callable[[Chain], Kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +136,7 @@ def _recorded(chain: Chain, made: Sequence[entry.Entry], told: Mapping[int, Sequ
 
 def _original(recorded: _Recorded, contents: Contents) -> Original:
     kept = contents(recorded.chain)
-    return originals.of_octets(kept) if isinstance(kept, bytes) else originals.of_sealed(recorded.sealed, kept)
+    if kept.whole is not None:
+        return originals.of_octets(kept.whole)
+    made = originals.of_sealed(recorded.sealed, kept.without)
+    return made if kept.body is None else originals.with_body(made, kept.body)

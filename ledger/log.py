@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,21 +20,22 @@ from msgspec import UNSET
 
 from ledger import act, checkpoint, drafts, entry, event, evidence, export, mark
 from ledger.act import Genesis, Heartbeat, Own
+from ledger.blobs import Blobs
 from ledger.canonical import Json
 from ledger.chance import Chance
 from ledger.checkpoint import Checkpoint
 from ledger.document import Claim, Evidence
-from ledger.drafts import Opening
 from ledger.envelope import Envelope
-from ledger.errors import Adverse, Blocked, LedgerError, ProofError, RolledBack, StartRefused
+from ledger.errors import Adverse, Blocked, LedgerError, ProofError, Refused, RolledBack, StartRefused
 from ledger.event import Source
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
+from ledger.keeping import Keeping
 from ledger.keys import KeyRing, MasterKey, ring_path
 from ledger.merkle import EMPTY_ROOT, prove_consistency
 from ledger.note import Verifier
 from ledger.plan import Act
-from ledger.preparing import Preparing
+from ledger.preparing import RecordedMessage
 from ledger.receipt import Receipt, receipt
 from ledger.sequencer import Answer, Outcome, Sequencer, Submission
 from ledger.store import Store, create_head, lookups, open_store
@@ -48,17 +48,7 @@ MARK_SECONDS = 0.5
 VERSION = "0.1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedMessage:
-    """A message as recorded. ``repeated``: an earlier request with the same key recorded it."""
-
-    message: str
-    recipients: tuple[Opening, ...]
-    outcome: Outcome
-    repeated: bool
-
-
-class Log(Preparing):
+class Log(Keeping):
     """One ledger, open for writing."""
 
     def __init__(
@@ -72,10 +62,11 @@ class Log(Preparing):
         accept_clock: bool = False,
         heartbeat: bool = True,
         continues: event.Predecessor | None = None,
+        blobs: Callable[[str], Blobs] | None = None,
         **sequencer: Any,
     ) -> None:
         """Use `Log.open`. ``clock`` (microseconds) replaces the database's own; ``continues`` names the log that a new
-        one goes on from; ``sequencer`` goes to `Sequencer`."""
+        one goes on from; ``blobs`` says where a log's content is kept; ``sequencer`` goes to `Sequencer`."""
         self.store = store
         self.reader = store.reader
         self.ring = ring
@@ -84,6 +75,7 @@ class Log(Preparing):
         self._now = clock or (lambda: time.time_ns() // 1000)
         head = self.reader.head()
         self.id, self.origin = head.log, head.origin
+        self.blobs = None if blobs is None else blobs(head.log)
         self._check_mark(head.size, head.root)
         self._complete()
         self._latest: mark.Mark | None = None
@@ -266,11 +258,18 @@ class Log(Preparing):
         source: Source = "api",
         key: bytes | None = None,
         digest: bytes | None = None,
+        keep: bytes | None = None,
         **details: Any,
     ) -> RecordedMessage:
-        """Record a message and its recipients. ``details`` are those of `ledger.drafts.recording`."""
-        made, openings = self.prepare(fingerprint, sent, roles, source=source, **details)
-        outcome = self.write(made, key, digest)
+        """Record a message and its recipients. ``details`` are those of `ledger.drafts.recording`; ``keep`` are its
+        octets, to be kept."""
+        made, openings = self.prepare_kept(keep, key, fingerprint, sent, roles, source=source, **details)
+        try:
+            outcome = self.write(made, key, digest)
+        except Refused as refused:
+            self.settle(made, refused)
+            raise
+        self.settle(made, outcome)
         if not outcome.repeated:
             return RecordedMessage(made.id, tuple(openings), outcome, False)
         first = entry.decode(outcome.recorded[0].data)

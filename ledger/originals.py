@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from ledger import fingerprint, mime
@@ -59,6 +60,15 @@ def of_sealed(sealed: Mapping[str, Any], without: str) -> Original:
         partial=not isinstance(counted, dict) or counted.get("count") != len(leaves),
         without=without,
     )
+
+
+def with_body(sealed: Original, body: bytes) -> Original:
+    """The same with the parts and texts of its body, which can be read by itself."""
+    limits = mime.Limits()
+    taken = fingerprint.take(body, limits)
+    if not taken.parsed:
+        return sealed
+    return replace(sealed, leaves=dict(taken.facts), texts=read_texts(body, limits), partial=False)
 
 
 def leaves_of(sealed: Mapping[str, Json]) -> dict[str, Leaf]:

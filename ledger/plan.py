@@ -11,8 +11,9 @@ from typing import Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ledger.blobs import Blob
 from ledger.entry import Entry
-from ledger.event import Clock, Continued, Facts, Source
+from ledger.event import MAX_ITEMS, Clock, Continued, Facts, Source
 from ledger.state import Chain
 
 
@@ -83,6 +84,8 @@ class Plan(Struct, gc=False):
     transfers: tuple[str, str, str] | None = None
     lookups: Sequence[tuple[bytes, str]] = ()
     """What a message that is recorded here is found by: blind index, and the subject whose erasure deletes it."""
+    blobs: Sequence[Blob] = ()
+    """What is kept of a message that is recorded here; it lies in its place already."""
 
 
 class Act(Protocol):
@@ -94,3 +97,20 @@ class Act(Protocol):
 
     def plan(self, view: View) -> Plan:
         """Decide. Raises Refused; changes nothing."""
+
+
+def split(sealed: Sequence[Sealed]) -> list[list[Sealed]]:
+    """What goes into one entry after the other, `MAX_ITEMS` digests each; the first may have none."""
+    parts: list[list[Sealed]] = [[]]
+    room = MAX_ITEMS
+    for one in sealed:
+        start = 0
+        while start < len(one.digests):
+            if not room:
+                parts.append([])
+                room = MAX_ITEMS
+            end = start + room
+            parts[-1].append(Sealed(one.subject, one.texts[start:end], one.digests[start:end]))
+            room -= len(parts[-1][-1].digests)
+            start = end
+    return parts

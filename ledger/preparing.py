@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec import UNSET
@@ -19,6 +20,17 @@ from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
 from ledger.plan import Act
 from ledger.reading import Reading
+from ledger.sequencer import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMessage:
+    """A message as recorded. ``repeated``: an earlier request with the same key recorded it."""
+
+    message: str
+    recipients: tuple[Opening, ...]
+    outcome: Outcome
+    repeated: bool
 
 
 class Preparing(Reading):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from ledger import drafts, vault
+from ledger import blobs, content, drafts, entry, vault
+from ledger.blobs import Blobs
+from ledger.content import Content
 from ledger.drafts import Opening
-from ledger.errors import UnknownReference
-from ledger.identify import Identified, identify
+from ledger.errors import Damaged, Erased, Unavailable, UnknownReference
+from ledger.identify import Identified, Kept, identify
 from ledger.keys import KeyRing, MasterKey, Random, ring_path
 from ledger.overview import Overview, named, overview, recording
 from ledger.search import Found, Wanted, search
@@ -20,12 +22,14 @@ from ledger.store.read import Reader
 
 
 class Reading:
-    """What every holder of a log can read: `reader` the entries, `ring` what is sealed on them."""
+    """What every holder of a log can read: `reader` the entries, `ring` what is sealed on them, `blobs` what is kept of
+    messages, where he has it."""
 
     id: str
     origin: str
     reader: Reader
     ring: KeyRing
+    blobs: Blobs | None = None
 
     @classmethod
     def over(cls, reader: Reader, data_dir: Path, master: MasterKey, random: Random) -> Self:
@@ -72,12 +76,50 @@ class Reading:
 
     def identify(self, octets: bytes) -> list[Identified]:
         """Messages, or files of them, that the octets are a copy of; the best first. FormatError."""
-        return identify(self.reader, self.ring.blinds, self.disclosures, self._content, octets)
+        return identify(self.reader, self.ring.blinds, self.disclosures, self._kept, octets)
 
-    def _content(self, message: Chain) -> bytes | str:
-        """The normalised octets of a message, or why they are not at hand."""
-        return "the content was not kept"
+    def _kept(self, message: Chain) -> Kept:
+        """The content of a message as far as it is at hand, to hold a copy against."""
+        body: bytes | None = None
+        try:
+            content = self.content(message.id)
+            if "body" in content.parts:
+                body = b"".join(content.body()[1])
+            return Kept(b"".join(content.whole()), body, "")
+        except (Erased, UnknownReference) as error:
+            return Kept(None, body, str(error))
+        except (Damaged, Unavailable) as error:
+            # That is for the audit to find; the hashes still stand.
+            return Kept(None, None, str(error))
 
     def overview(self, message: str) -> Overview:
         """A message and each of its recipients, at a glance; UnknownReference."""
         return overview(self.reader, self.disclosures, message)
+
+    def content(self, message: str) -> Content:
+        """What is kept of a message. Nothing records that somebody looks: whoever shows it does that first.
+        UnknownReference where it was never kept."""
+        own = self.message(message)
+        made = recording(self.reader, own)
+        facts: Any = made[0].facts
+        if getattr(facts, "content", "") != "kept":
+            raise UnknownReference("the content of this message was not kept")
+        if self.blobs is None:
+            raise Unavailable("there is no vault here to read the content of messages from")
+        parts = {}
+        for part, name, size, small, wrapped, subject, epoch, data_key in self.reader.blobs(own):
+            cipher = self.ring.open_data_key(subject, epoch, data_key)
+            place = {"part": part, "name": name, "subject": subject, "size": size, "small": small}
+            parts[part] = blobs.unwrap(cipher, wrapped, self.id, message, **place)
+        sealed = named(self.disclosures([one.seq for one in made], [message]))
+        lost = "raw" not in sealed or content.missing(parts)
+        return Content(self.id, message, own.files, self.blobs, parts, sealed, self._erased(own) if lost else None)
+
+    def _erased(self, message: Chain) -> str | None:
+        """When an erasure that may have taken something of this message was last recorded."""
+        chains = [message, *self.reader.recipients(message)]
+        told = [data for chain in chains for _, data in self.reader.chain_entries(chain) if _ERASED in data]
+        return max((entry.decode(data).at for data in told), default=None)
+
+
+_ERASED: Final = b'"kind":"erasure.done"'

@@ -14,15 +14,16 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import UNSET, Struct
 
+from ledger import blobs, tiles
 from ledger import entry as entries
-from ledger import tiles
 from ledger.act import Event, Recording
+from ledger.blobs import Blob
 from ledger.entry import TYPES, Entry
 from ledger.errors import UnknownReference
 from ledger.event import MAX_ITEMS, Continued, Facts, Stepped
 from ledger.ids import format_time
 from ledger.merkle import Growth
-from ledger.plan import Act, Plan, Sealed, View, Write
+from ledger.plan import Act, Plan, Sealed, View, Write, split
 from ledger.state import Chain
 from ledger.store.append import Appender, Head, Rows, lookup_row
 from ledger.tree import Tree
@@ -71,6 +72,7 @@ class Transaction(View):
         self._unused: set[str] = set()
         self._transfers: dict[str, tuple[int, str, bool] | None] = {}
         self._boxes: list[tuple[int, str, Sequence[str]]] = []
+        self._blobs: list[tuple[Chain, Blob]] = []
         self._pending: list[Chain] = []
         self._messages: dict[int, str] = {}
         self._touched: dict[int, Chain] = {}
@@ -240,6 +242,8 @@ class Transaction(View):
         if plan.lookups:
             no = plan.writes[0].chain.no
             self.rows.lookups += [lookup_row(blind, no, subject) for blind, subject in plan.lookups]
+        if plan.blobs:
+            self._blobs += [(plan.writes[0].chain, blob) for blob in plan.blobs]
         if plan.transfers is not None and plan.denied is None:
             self._move(plan.writes[0].chain, *plan.transfers)
         return made
@@ -264,7 +268,7 @@ class Transaction(View):
             self.rows.ended.append(id)
 
     def _append_all(self, write: Write, made: list[Recorded]) -> None:
-        first, *rest = _split(write.sealed)
+        first, *rest = split(write.sealed)
         made.append(self._append(write, first))
         for more in write.more:
             made.append(self._append(write, (), write.kind + ".continued", more))
@@ -351,6 +355,7 @@ class Transaction(View):
             return
         ciphers = self._tree.ciphers
         missing = {subject for _, subject, _ in self._boxes if subject not in ciphers}
+        missing |= {blob.subject for _, blob in self._blobs if blob.subject not in ciphers}
         if missing:
             # A chain that is opened here has no key yet; what is shared is named after its message's chain.
             opened = {chain.id for chain in self.rows.opened}
@@ -375,25 +380,12 @@ class Transaction(View):
             end = at + NONCE_SIZE
             rows.append((seq, no, seal_box(cipher, log, seq, texts, random[at:end])))
             at = end
+        for message, blob in self._blobs:
+            no, cipher = ciphers[blob.subject]
+            wrapped = blobs.wrap(cipher, blob, log, message.id, self._random(NONCE_SIZE))
+            self.rows.blobs.append((message.no, blob.part, blob.name, blob.size, blob.small, no, wrapped))
 
     def keep(self) -> None:
         """The batch is durable: what this transaction knows is what the next one starts from."""
         self._tree.head = self._made if self.rows.entries else self._head
         self._tree.batch = self._tree.head.batch
-
-
-def _split(sealed: Sequence[Sealed]) -> list[list[Sealed]]:
-    """What goes into one entry after the other, `MAX_ITEMS` digests each; the first may have none."""
-    parts: list[list[Sealed]] = [[]]
-    room = MAX_ITEMS
-    for one in sealed:
-        start = 0
-        while start < len(one.digests):
-            if not room:
-                parts.append([])
-                room = MAX_ITEMS
-            end = start + room
-            parts[-1].append(Sealed(one.subject, one.texts[start:end], one.digests[start:end]))
-            room -= len(parts[-1][-1].digests)
-            start = end
-    return parts

@@ -14,6 +14,7 @@ from api.openapi import APPENDING, appends, needs, problems
 from api.service import serving
 from ledger import entry, envelope, fingerprint, hashonly
 from ledger.envelope import Envelope
+from ledger.errors import Refused
 from ledger.fingerprint import Fingerprint, Leaf
 from ledger.sequencer import Submission
 
@@ -58,6 +59,7 @@ class _Sent(NamedTuple):
     envelope: Envelope
     roles: Sequence[str]
     hosted: Sequence[str]
+    keep: bytes | None = None
 
 
 @router.post(
@@ -68,14 +70,17 @@ class _Sent(NamedTuple):
     responses=_PLACE | problems(*APPENDING),
 )
 async def record(request: Request) -> Response:
-    """Record a message: its content hashes, its envelope, and a chain of entries for each recipient."""
+    """Record a message: its content hashes, its envelope, and a chain of entries for each recipient. The content itself
+    is kept only where the envelope says `keep_content`."""
     service = serving(request)
     caller = await service.caller(request, "record")
     sent = await _read(request, service.settings.message_bytes)
     key, digest = idempotency.of(service, caller, request, *sent.said)
     log = service.log
     made, openings = await anyio.to_thread.run_sync(
-        lambda: log.prepare(
+        lambda: log.prepare_kept(
+            sent.keep,
+            key,
             sent.taken,
             sent.envelope,
             sent.roles,
@@ -83,9 +88,14 @@ async def record(request: Request) -> Response:
             actor=service.log.person(caller.id, caller.name),
         )
     )
-    outcome = await service.gathering.write(Submission(made, key, digest))
+    try:
+        outcome = await service.gathering.write(Submission(made, key, digest))
+    except Refused as refused:
+        await anyio.to_thread.run_sync(log.settle, made, refused)
+        raise
     message = made.id
     if outcome.repeated:
+        await anyio.to_thread.run_sync(log.settle, made, outcome)
         message = entry.decode(outcome.recorded[0].data).chain
         openings = await anyio.to_thread.run_sync(log.recipients, message)
     said = {
@@ -126,7 +136,8 @@ def _given(body: bytes, content_type: str, limit: int) -> _Sent:
         raise Problem("too-large", f"the envelope is longer than {ENVELOPE_LIMIT:,} bytes")
     wanted = bodies.parse(schemas.Envelope, said)
     sent = envelope.given(wanted.mail_from, wanted.rcpt_to)
-    return _Sent((said, octets), fingerprint.take(octets), sent, envelope.roles(octets, sent), wanted.hosted)
+    keep = octets if wanted.keep_content else None
+    return _Sent((said, octets), fingerprint.take(octets), sent, envelope.roles(octets, sent), wanted.hosted, keep)
 
 
 def _declared(octets: bytes) -> _Sent:
@@ -136,6 +147,8 @@ def _declared(octets: bytes) -> _Sent:
 
 def _hash_only(body: bytes) -> _Sent:
     wanted = bodies.parse(schemas.HashOnly, body)
+    if wanted.envelope.keep_content:
+        raise Problem("invalid", "keep_content: of a message that stays with you nothing can be kept here")
     sent = envelope.given(wanted.envelope.mail_from, wanted.envelope.rcpt_to)
     taken = hashonly.from_json(wanted.fingerprint)
     # The headers stayed with the sender, so nothing tells a To from a Bcc.

@@ -70,6 +70,7 @@ class Rows:
 
     entries: list[Row] = field(default_factory=list)
     sealed: list[Row] = field(default_factory=list)
+    blobs: list[Row] = field(default_factory=list)
     data_keys: list[Row] = field(default_factory=list)
     requests: list[Row] = field(default_factory=list)
     seen: list[Row] = field(default_factory=list)

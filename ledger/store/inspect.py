@@ -18,10 +18,11 @@ from sqlalchemy import Connection, func, select
 
 from ledger import disclosure, entry, vault
 from ledger.act import WHOLE
+from ledger.blobs import Blobs
 from ledger.errors import LedgerError
 from ledger.ids import format_time
 from ledger.merkle import Frontier
-from ledger.store import credentials, lookups, shape
+from ledger.store import credentials, kept, lookups, shape
 from ledger.store import tables as t
 from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, Head, Row, row_of
 from ledger.store.lookups import Comparison, Keys
@@ -49,9 +50,14 @@ class Inspection:
 
 
 def inspect(
-    reader: Reader, keys: Keys | None, parts: int = 1, progress: Callable[[int], None] | None = None
+    reader: Reader,
+    keys: Keys | None,
+    parts: int = 1,
+    progress: Callable[[int], None] | None = None,
+    store: Blobs | None = None,
 ) -> Inspection:
-    """Compare every table with the entries. Without ``keys`` nothing sealed is opened. ``parts`` bounds memory.
+    """Compare every table with the entries. Without ``keys`` nothing sealed is opened, and without ``store`` no kept
+    content read. ``parts`` bounds memory.
 
     The state is that of one snapshot each pass; run it while nothing writes, or entries made meanwhile look unrecorded.
     """
@@ -84,6 +90,8 @@ def inspect(
         _subjects(connection, found)
     compared = None if keys is None else Comparison(keys, head.claim(), stored["chains"])
     _boxes(reader, keys, head, indexes, erasing, compared, found, progress)
+    for finding in kept.findings(reader, keys, head.log, erasing, store):
+        found.say(finding)
     for finding in lookups.misplaced(reader) if compared is None else compared.findings(reader):
         found.say(finding)
     if keys is not None:
@@ -226,7 +234,8 @@ def _subjects(connection: Connection, found: Inspection) -> None:
     strange = t.chains.c.root.is_distinct_from(t.entries.c.root) & k.subject.not_like("person:%")
     if count := connection.execute(select(func.count()).select_from(of).where(strange)).scalar_one():
         found.say(f"sealed: {count} boxes are under the data key of somebody else")
-    idle = select(func.count()).select_from(t.data_keys).where(k.no.not_in(select(t.sealed.c.key)))
+    used = select(t.sealed.c.key).union(select(t.blobs.c.key))
+    idle = select(func.count()).select_from(t.data_keys).where(k.no.not_in(used))
     if count := connection.execute(idle).scalar_one():
         found.say(f"data_keys: nothing is sealed under {count} of them")
 

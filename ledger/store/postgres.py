@@ -27,6 +27,7 @@ _UPDATE_CHAINS = (
     + " FROM changed WHERE chains.no = changed.no"
 )
 _TYPES: Mapping[str, Sequence[str]] = {
+    "blobs": ("int8", "text", "text", "int8", "int8", "int8", "bytea"),
     "data_keys": ("int8", "text", "int4", "bytea"),
     "requests": ("bytea", "bytea", "text"),
     "tiles": ("int2", "int8", "bytea"),
@@ -169,6 +170,7 @@ class PostgresAppender:
         try:
             self._copy_bytes("entries", GROWING["entries"](rows.entries))
             self._copy_bytes("sealed", GROWING["sealed"](rows.sealed))
+            self._copy("blobs", rows.blobs)
             self._copy("data_keys", rows.data_keys)
             self._copy("requests", rows.requests)
             self._copy_bytes("seen", GROWING["seen"](sorted(rows.seen)))

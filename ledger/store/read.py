@@ -161,6 +161,22 @@ class Reader:
                 found += [(r[0], r[1], r[2], bytes(r[3]), bytes(r[4])) for r in rows]
         return found
 
+    def blobs(self, message: Chain) -> list[Row]:
+        """(part, name, size, small, wrapped key, subject, epoch, wrapped data key) of what is kept of a message; those
+        whose data key is gone are missing."""
+        with snapshot(self._engine) as connection:
+            rows = connection.execute(_BLOBS.where(t.blobs.c.message == message.no))
+            return [(*row[:4], bytes(row[4]), *row[5:7], bytes(row[7])) for row in rows]
+
+    def unnamed(self, names: Sequence[str]) -> list[str]:
+        """Those of these names that no blob of this log has."""
+        query = select(t.blobs.c.name).where(t.blobs.c.name.in_(bindparam("names", expanding=True)))
+        found: set[str] = set()
+        with snapshot(self._engine) as connection:
+            for start in range(0, len(names), 500):
+                found.update(connection.scalars(query, {"names": list(names[start : start + 500])}))
+        return [name for name in names if name not in found]
+
     def nodes(self, size: int) -> Read:
         """Subtree hashes of the tree of ``size`` entries, for proofs."""
         return geometry.reader(lambda wanted: self.tiles(wanted, size), size)
@@ -247,6 +263,10 @@ class Reader:
 
 _HEAD = select(*(t.head.c[name] for name in Head.__slots__)).where(t.head.c.id == 1)
 _REQUEST = select(t.requests.c.key).where(t.requests.c.key == bindparam("key"))
+_BLOBS = select(
+    *(t.blobs.c[name] for name in ("part", "name", "size", "small", "wrapped")),
+    *(t.data_keys.c[name] for name in ("subject", "epoch", "wrapped")),
+).join_from(t.blobs, t.data_keys, t.blobs.c.key == t.data_keys.c.no)
 _ENTRY = select(t.entries.c.entry).where(t.entries.c.seq == bindparam("seq"))
 _EDGE = select(t.edge.c.data).where(t.edge.c.level == bindparam("level"))
 _LEAVES = (

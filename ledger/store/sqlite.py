@@ -181,6 +181,7 @@ class SqliteAppender:
         try:
             self._bulk(_INSERT["entries"], rows.entries)
             self._bulk(_INSERT["sealed"], rows.sealed)
+            self._bulk(_INSERT["blobs"], rows.blobs)
             self._bulk(_INSERT["data_keys"], rows.data_keys)
             self._bulk(_INSERT["requests"], rows.requests)
             self._bulk(_INSERT["seen"], sorted(rows.seen))

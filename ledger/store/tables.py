@@ -1,9 +1,9 @@
 """The schema. One database holds one log: an SQLite file, or a PostgreSQL database or schema.
 
-`entries`, `sealed`, `data_keys` and `requests` are what cannot be derived. `tiles` and `edge` are the tree, `chains`,
-`tokens` and `transfers` what the entries add up to (`ledger.state`), `seen` which events were recorded: all of them can
-be recomputed from the entries but `seen`, whose keys are hashes of what their sources call them. `lookups` can be
-recomputed from the entries and what is sealed on them. `api_keys` is no part of the log.
+`entries`, `sealed`, `blobs`, `data_keys` and `requests` are what cannot be derived. `tiles` and `edge` are the tree,
+`chains`, `tokens` and `transfers` what the entries add up to (`ledger.state`), `seen` which events were recorded: all
+of them can be recomputed from the entries but `seen`, whose keys are hashes of what their sources call them. `lookups`
+can be recomputed from the entries and what is sealed on them. `api_keys` is no part of the log.
 
 Alembic's migrations make the tables; a test holds the two together.
 """
@@ -61,6 +61,21 @@ sealed: Final = Table(
     Column("seq", _Big, primary_key=True),
     Column("key", _Big, primary_key=True),  # data_keys.no
     Column("box", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+blobs: Final = Table(
+    "blobs",
+    metadata,
+    # What is kept of a message, and the key that opens it: docs/format.md, "Blobs". What it says of itself is bound to
+    # the wrapped key.
+    Column("message", _Big, primary_key=True),  # chains.no of the message
+    Column("part", Text, primary_key=True),  # ledger.content.PARTS
+    Column("name", Text, nullable=False, unique=True),  # where it lies
+    Column("size", _Big, nullable=False),  # octets of what it holds
+    Column("small", _Big, nullable=False),  # how many of these are a header made for it
+    Column("key", _Big, nullable=False),  # data_keys.no
+    Column("wrapped", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -40,6 +40,8 @@ NEEDS = {
     "POST /v1/messages/search": "read",
     "GET /v1/messages/{message}": "read",
     "GET /v1/messages/{message}/blocks": "read",
+    "GET /v1/messages/{message}/content": "content",
+    "GET /v1/messages/{message}/files/{file}": "content",
     "POST /v1/messages/{message}/evidence": "export",
     "GET /v1/keys": "keys",
     "POST /v1/keys": "keys",
@@ -68,7 +70,7 @@ class Asked(NamedTuple):
 @pytest.fixture(scope="module")
 def asked(served: Served) -> dict[str, Asked]:
     """A good request for each route that needs a key; made anew, a route without one fails here."""
-    message = served.record()["message"]
+    message = served.record(keep_content=True)["message"]
     block = served.as_("sender").post(f"/v1/messages/{message}/blocks", json={"scope": "file", "file": "f2"}).json()
     log = f"/v1/logs/{served.log.id}"
     _, key = make_key(served.log, "ingest")
@@ -79,6 +81,8 @@ def asked(served: Served) -> dict[str, Asked]:
         "POST /v1/messages/search": ("/v1/messages/search", b'{"subject":"plan"}'),
         "GET /v1/messages/{message}": (f"/v1/messages/{message}",),
         "GET /v1/messages/{message}/blocks": (f"/v1/messages/{message}/blocks",),
+        "GET /v1/messages/{message}/content": (f"/v1/messages/{message}/content",),
+        "GET /v1/messages/{message}/files/{file}": (f"/v1/messages/{message}/files/f1",),
         "POST /v1/messages/{message}/evidence": (f"/v1/messages/{message}/evidence", b'{"recipient":"r1"}'),
         "GET /v1/keys": ("/v1/keys",),
         "POST /v1/keys": ("/v1/keys", b'{"role":"ingest"}'),

@@ -227,7 +227,7 @@ def eventful(served: Served) -> list[str]:
     client = served.as_("admin")
     made: list[str] = []
     for hosted in (["f1"], ["f1", "f2"]):
-        message = served.record(hosted=hosted)["message"]
+        message = served.record(hosted=hosted, keep_content=True)["message"]
         here = f"/v1/messages/{message}"
         for kind in ("relay.accepted", "delivery.delivered", "message.opened", "link.opened", "delivery.bounced"):
             for more in ({"recipient": "r1"}, {}):
@@ -239,7 +239,7 @@ def eventful(served: Served) -> list[str]:
         client.post(f"{here}/blocks", json={"scope": "file", "file": "f1"})
         assert client.post(f"{here}/events", json=ACCESS).status_code == 409
         made.append(message)
-    gone = served.record()["message"]
+    gone = served.record(keep_content=True)["message"]
     chain = served.log.recipients(gone)[1].chain
     with served.log.store.engine.begin() as connection:
         for subject in (gone, f"{gone}:shared", chain):
@@ -279,6 +279,10 @@ def good(served: Served, messages: list[str]) -> dict[str, list[dict[str, Any]]]
         "POST /v1/messages/search": [{"path": "/v1/messages/search", "json": {"subject": "plan", "limit": 2}}],
         "GET /v1/messages/{message}": [{"path": path} for path in each],
         "GET /v1/messages/{message}/blocks": [{"path": f"{path}/blocks"} for path in each],
+        "GET /v1/messages/{message}/content": [
+            {"path": f"{path}/content{part}"} for path in each[:2] for part in ("", "?part=body")
+        ],
+        "GET /v1/messages/{message}/files/{file}": [{"path": f"{each[0]}/files/{file}"} for file in ("f1", "f2", "f9")],
         "POST /v1/messages/{message}/blocks": [{"path": f"{path}/blocks", "json": {"scope": "all"}} for path in each],
         "POST /v1/messages/{message}/blocks/{block}/lift": [{"path": f"{each[1]}/blocks/{block}/lift", "json": {}}],
         "POST /v1/messages/{message}/events": [{"path": f"{path}/events", "json": ACCESS} for path in each],
@@ -353,13 +357,14 @@ def takes(operation: Any) -> bool:
 
 def exercise(served: Served, role: str, examples: int) -> dict[int, int]:
     """Generated requests to every operation, half of them about things that are there; answers by status."""
-    recorded = served.record()
+    recorded = served.record(keep_content=True)
     block = served.as_("sender").post(
         f"/v1/messages/{recorded['message']}/blocks", json={"scope": "file", "file": "f1"}
     )
     there = {
         "log": served.log.id,
         "message": recorded["message"],
+        "file": "f1",
         "block": block.json()["block"],
         "seq": 3,
         "path": "0/000.p/2",

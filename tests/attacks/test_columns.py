@@ -61,6 +61,11 @@ INSPECTED: Final = {
     "data_keys.subject": "sealed: ... under the data key of somebody else",
     "data_keys.epoch": "sealed: ... cannot be opened: epoch",
     "data_keys.wrapped": "sealed: ... cannot be opened: the data key ... does not open",
+    "blobs": "blobs: something of the content of chain ... is missing, and no entry tells of an erasure",
+    "blobs.message": "blobs: ... rows are of no message that was kept",
+    "blobs.part": "blobs: ... a part that no message has",
+    **dict.fromkeys(("blobs.name", "blobs.size", "blobs.small", "blobs.wrapped"), "blobs: ... does not open"),
+    "blobs.key": "blobs: the blob ... is under the data key of somebody else",
     "edge.level": "edge: the growing tiles",
     "edge.data": "edge: the growing tiles",
     "requests.seqs": "requests: an idempotency key points at",
@@ -93,6 +98,7 @@ INSERTED: Final = {
     "head": "head: 2 rows",
     "batches": "batches: they are not the last ones",
     "sealed": "the data key of a box ... is missing",
+    "blobs": "blobs: ... rows are of no message that was kept",
     "data_keys": "data_keys: nothing is sealed under",
     "requests": "requests: an idempotency key points at",
     "seen": "seen: ... at no entry of their chain",
@@ -113,7 +119,7 @@ COLUMNS: Final = [f"{name}.{column.name}" for name, table in tables.metadata.tab
 def small(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Fewer messages: all there is of a ledger is looked at eighty times here."""
     directory = tmp_path_factory.mktemp("small")
-    return build(f"sqlite:///{directory / 'ledger.db'}", directory, messages=8)
+    return build(f"sqlite:///{directory / 'ledger.db'}", directory, messages=8, keep=True)
 
 
 @pytest.fixture

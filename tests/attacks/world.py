@@ -10,10 +10,12 @@ import shutil
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from adapters.blobs import LocalBlobs
 from ledger import act, document, drafts, envelope, event, fingerprint, mark
 from ledger.checkpoint import Checkpoint
 from ledger.errors import Blocked
@@ -87,12 +89,19 @@ class World:
 
 
 def open_world(url: str, directory: Path, clock: Clock, **options: Any) -> Log:
-    return Log.open(
-        url, directory, origin=ORIGIN, master=MASTER, heartbeat=False, clock=clock, monotonic=clock, **options
-    )
+    own = {"heartbeat": False, "clock": clock, "monotonic": clock, "blobs": partial(LocalBlobs, directory / "blobs")}
+    return Log.open(url, directory, origin=ORIGIN, master=MASTER, **(own | options))
 
 
 def letter(number: int, recipients: int, files: int) -> tuple[fingerprint.Fingerprint, envelope.Envelope, list[str]]:
+    """A message and its recipients."""
+    octets = octets_of(number, recipients, files)
+    everyone = [address(number, k) for k in range(1, recipients + 1)]
+    sent = envelope.given(f"sender{number}@example.org", everyone)
+    return fingerprint.take(octets), sent, envelope.roles(octets, sent)
+
+
+def octets_of(number: int, recipients: int, files: int) -> bytes:
     """One To, one Cc, the rest blind."""
     everyone = [address(number, k) for k in range(1, recipients + 1)]
     lines = [f"From: sender{number}@example.org", f"To: {everyone[0]}", f"Subject: matter {number}"]
@@ -101,16 +110,15 @@ def letter(number: int, recipients: int, files: int) -> tuple[fingerprint.Finger
     for k in range(1, files + 1):
         lines += ["--x", "Content-Type: application/pdf", f"Content-Disposition: attachment; filename=f{k}.pdf"]
         lines += ["", f"file {k} of {number}"]
-    octets = "\r\n".join([*lines, "--x--", ""]).encode()
-    sent = envelope.given(f"sender{number}@example.org", everyone)
-    return fingerprint.take(octets), sent, envelope.roles(octets, sent)
+    return "\r\n".join([*lines, "--x--", ""]).encode()
 
 
 class Maker:
     """Fills a log."""
 
-    def __init__(self, log: Log, clock: Clock, world: World) -> None:
+    def __init__(self, log: Log, clock: Clock, world: World, keep: bool = False) -> None:
         self.log = log
+        self.keeping = keep
         self.clock = clock
         self.world = world
 
@@ -141,6 +149,7 @@ class Maker:
             actor=("person:" + "ab" * 32, "Olga Operator"),
             key=key,
             digest=sha256(key).digest(),
+            keep=octets_of(number, recipients, files) if self.keeping else None,
         )
         for k, some in hashes.items():
             self.world.tokens[made.message, f"r{k}"] = some[0]
@@ -238,12 +247,12 @@ class Maker:
             log.block(message, "recipient", recipient="r2")
 
 
-def build(url: str, directory: Path, messages: int = MESSAGES) -> World:
-    """The whole world; a smaller one where a test needs less."""
+def build(url: str, directory: Path, messages: int = MESSAGES, keep: bool = False) -> World:
+    """The whole world; a smaller one where a test needs less. ``keep`` keeps the content of its messages."""
     clock = Clock()
     log = open_world(url, directory, clock)
     world = World(url, directory, log.id, [], log.checkpoint()[0], b"")
-    maker = Maker(log, clock, world)
+    maker = Maker(log, clock, world, keep)
     for number in range(1, messages + 1):
         recipients, files = 1 + number % 5, 1 + number % 4
         made = maker.message(number, recipients, files, tokens=1)

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
 
+from adapters.blobs import LocalBlobs
 from ledger import act, envelope, fingerprint
 from ledger.envelope import Envelope
 from ledger.errors import LedgerError
@@ -32,7 +34,8 @@ YEAR = 365 * 24 * HOUR
 
 def open_log(url: str, directory: Path, **options: Any) -> Log:
     """A log whose beats do not come in between."""
-    return Log.open(url, directory, origin=ORIGIN, master=MASTER, **({"heartbeat": False} | options))
+    own = {"heartbeat": False, "blobs": partial(LocalBlobs, directory / "blobs")}
+    return Log.open(url, directory, origin=ORIGIN, master=MASTER, **(own | options))
 
 
 def mail(recipients: int = 2, files: int = 2, subject: str = "the plan") -> tuple[Fingerprint, Envelope, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger import checkpoint, disclosure, document, entry, evidence, note, schema, tiles, vault
+from ledger import blobs, checkpoint, disclosure, document, entry, evidence, note, schema, tiles, vault
 from ledger.audit import audit
 from ledger.checkpoint import Checkpoint
 from ledger.evidence import Trust
@@ -105,3 +105,27 @@ def test_the_log_replays() -> None:
     report = audit(Bundle, origin=MAKE["ORIGIN"], vkeys=[SIGNER.vkey])
     assert list(report.findings) == []
     assert (report.size, report.checkpoint_size, report.messages, report.recipients) == (20, 20, 1, 2)
+
+
+def test_a_blob_and_its_key() -> None:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    place = {"part": "body", "name": MAKE["BLOB"], "subject": MAKE["MESSAGE"]}
+    place |= {"size": len(MAKE["KEPT"]), "small": len(MAKE["SMALL"])}
+    cipher = AESGCM(MAKE["DATA_KEY"])
+    blob = blobs.unwrap(cipher, FILES["blob-key"], MAKE["LOG"], MAKE["MESSAGE"], **place)
+    assert blob.key == MAKE["BLOB_KEY"]
+    assert blobs.wrap(cipher, blob, MAKE["LOG"], MAKE["MESSAGE"], MAKE["NONCE"]) == FILES["blob-key"]
+    opened = blobs.decrypt(blob, MAKE["LOG"], MAKE["MESSAGE"], [FILES["blob"]])
+    assert b"".join(opened) == MAKE["KEPT"]
+
+
+def test_the_second_reading_of_chunked_encryption_has_chunks_of_its_own() -> None:
+    """Across chunk borders, where the example does not come."""
+    for size in (0, 1, 16383, 16384, 16385, 49152, 50000):
+        plain = bytes(range(256)) * (size // 256) + bytes(size % 256)
+        blob = blobs.Blob(part="whole", name="cd" * 16, subject="", size=size, small=0, key=bytes([7]) * 32)
+        made = MAKE["chunked"](blob.key, bytes(24), b"postseal-blob/1:l:m:whole:" + b"cd" * 16, plain)
+        assert b"".join(blobs.decrypt(blob, "l", "m", [made])) == plain
+        ours = b"".join(blobs.encrypt(blob, "l", "m", [plain]))
+        assert MAKE["chunked"](blob.key, ours[:24], b"postseal-blob/1:l:m:whole:" + b"cd" * 16, plain) == ours

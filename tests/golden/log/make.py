@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import sys
 from pathlib import Path
@@ -21,7 +22,10 @@ LOG, MESSAGE, R1, R2, INSTANCE, ACT1, BLOCK, ACT2, TRANSFER, EVIDENCE, ACT3, OTH
     f"01890a5d-ac96-774b-bcce-b302099a80{number:02x}" for number in range(0x57, 0x63)
 )
 SEED, KEK, DATA_KEY = (bytes([byte]) * 32 for byte in (10, 2, 1))
+BLOB_KEY, BLOB_SALT, BLOB = bytes([3]) * 32, bytes(range(24)), "ab" * 16
 NONCE = bytes(range(12))
+SMALL = b"content-type: text/plain\r\n\r\n"
+KEPT = SMALL + b"see attached\r\n"
 MAIL = b"From: jo@example.org\r\nTo: ann@example.com\r\nSubject: the plan\r\n\r\nsee attached\r\n"
 
 
@@ -72,6 +76,19 @@ def note(text: str) -> str:
     name, key_id, _ = vkey().split("+", 2)
     signature = Ed25519PrivateKey.from_private_bytes(SEED).sign(text.encode())
     return f"{text}\n— {name} {b64(bytes.fromhex(key_id) + signature)}\n"
+
+
+def chunked(key: bytes, salt: bytes, context: bytes, plain: bytes) -> bytes:
+    """C2SP chunked-encryption, Cobblestone-256. The salt is fixed here; it is random anywhere else."""
+    info = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00" + salt + context
+    first = hmac.digest(key, info + b"\x01", "sha512")
+    derived = first + hmac.digest(key, first + info + b"\x02", "sha512")
+    inner, base, commitment = derived[:32], int.from_bytes(derived[32:44], "big"), derived[44:76]
+    made = salt + commitment
+    for number in range(len(plain) // 16384 + 1):
+        nonce = (base ^ number).to_bytes(12, "big")
+        made += AESGCM(inner).encrypt(nonce, plain[16384 * number : 16384 * (number + 1)], b"")
+    return made
 
 
 class Maker:
@@ -241,6 +258,11 @@ def make() -> dict[str, bytes]:
         "disclosure": reply.encode(),
         "data-key": NONCE + AESGCM(KEK).encrypt(NONCE, DATA_KEY, wrap),
         "box": NONCE + AESGCM(DATA_KEY).encrypt(NONCE, reply.encode(), f"postseal-sealed/1:{LOG}:{relay}".encode()),
+        "blob": chunked(BLOB_KEY, BLOB_SALT, f"postseal-blob/1:{LOG}:{MESSAGE}:body:{BLOB}".encode(), KEPT),
+        "blob-key": NONCE
+        + AESGCM(DATA_KEY).encrypt(
+            NONCE, BLOB_KEY, f"postseal-blob-key/1:{LOG}:{MESSAGE}:body:{BLOB}:{len(KEPT)}:{len(SMALL)}".encode()
+        ),
         "checkpoint": checkpoint.encode(),
         "trust.json": canonical(trust),
         "entries": bundle,
@@ -262,6 +284,12 @@ SHOWN = {
     "block-applied.json": "Entry 11, a block as it stands on the message's chain",
     "checkpoint": "The checkpoint over all entries",
     "trust.json": "A trust policy that believes the log's key",
+    "blob": (
+        "The blob `body` of a message of entry 3's id, in hex. Its name is 16 bytes ab, its key 32 bytes 03, its salt "
+        "the bytes 00 to 17 (hex). It holds a small header of 28 octets, `content-type: text/plain` and two line ends, "
+        "then `see attached` and a line end"
+    ),
+    "blob-key": "That key, wrapped under a data key of 32 bytes 01, in hex",
 }
 """What docs/format.md shows, and under which words."""
 
@@ -271,7 +299,7 @@ def page() -> str:
     parts = []
     for name, words in SHOWN.items():
         data = make()[name]
-        text = data.hex() if name in ("data-key", "box") else data.decode()
+        text = data.hex() if name in ("data-key", "box", "blob", "blob-key") else data.decode()
         said = f" Leaf hash `{leaf_hash(data).hex()}`." if name.endswith(".json") and name != "trust.json" else ""
         said += f" Digest `{digest(text)}`." if name == "disclosure" else ""
         parts.append(f"**`{name}`**. {words}.{said}\n\n```\n{text.rstrip()}\n```\n")

@@ -145,7 +145,15 @@ def test_a_log_from_before_there_was_the_table(database_url: str, tmp_path: Path
         place = Place(database_url, tmp_path, log)
         before = place.rows()
         place.run(
-            *map(text, ("DROP TABLE lookups", "DROP TABLE api_keys", "UPDATE alembic_version SET version_num = '0001'"))
+            *map(
+                text,
+                (
+                    "DROP TABLE lookups",
+                    "DROP TABLE api_keys",
+                    "DROP TABLE blobs",
+                    "UPDATE alembic_version SET version_num = '0001'",
+                ),
+            )
         )
         with open_log(database_url, tmp_path) as again:
             assert again.credentials.list() == []
