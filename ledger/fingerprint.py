@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, TypeVar, cast
@@ -115,9 +116,11 @@ class Fingerprint:
         return next((header.value for header in self.headers if header.name == name), None)
 
 
-def take(octets: bytes, limits: Limits = _DEFAULT) -> Fingerprint:
+def take(octets: bytes, limits: Limits = _DEFAULT, clock: Callable[[], float] = time.monotonic) -> Fingerprint:
     """The fingerprint of a message. Raises FormatError only for what is no message at all: nothing, or beyond
-    ``limits.size``. Everything else that hinders reading ends in a fingerprint with a ``reason``."""
+    ``limits.size``. Everything else that hinders reading ends in a fingerprint with a ``reason``.
+
+    ``clock`` gives the seconds that ``limits.seconds`` counts."""
     if not octets:
         raise FormatError("a message of 0 octets")
     if len(octets) > limits.size:
@@ -125,7 +128,7 @@ def take(octets: bytes, limits: Limits = _DEFAULT) -> Fingerprint:
     whole = mime.normalise(octets)
     if len(whole) > limits.size:
         raise FormatError(f"a message of {len(whole)} octets with CRLF line ends, limit {limits.size}")
-    walk = mime.Walk(whole, limits)
+    walk = mime.Walk(whole, limits, clock)
     raw, header_size, root, reason = _hash(whole), None, None, None
     headers: tuple[HeaderText, ...] = ()
     leaves: tuple[Leaf, ...] = ()
@@ -155,7 +158,7 @@ def _leaves(walk: mime.Walk, header: mime.Header) -> tuple[Leaf, ...]:
     for part in walk.leaves(header):
         sha256, size = hashlib.sha256(), 0
         damaged: list[bool] = []
-        for piece in mime.pieces(part, damaged):
+        for piece in walk.pieces(part, damaged):
             sha256.update(piece)
             size += len(piece)
         if damaged:
