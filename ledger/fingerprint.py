@@ -33,7 +33,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -157,11 +158,17 @@ class Fingerprint:
         return next((header.value for header in self.headers if header.name == name), None)
 
 
-def take(octets: bytes, limits: Limits = _DEFAULT, second: SecondName | None = None) -> Fingerprint:
-    """The fingerprint of a message, with digests by ``second``  beside each SHA-256 where it is given.
+def take(
+    octets: bytes,
+    limits: Limits = _DEFAULT,
+    second: SecondName | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Fingerprint:
+    """The fingerprint of a message, with digests by ``second`` beside each SHA-256 where it is given.
 
     Raises FormatError only for what is no message at all: nothing, or beyond ``limits.size``. Everything else that
-    hinders reading ends in a fingerprint with a ``reason``.
+    hinders reading ends in a fingerprint with a ``reason``. ``clock`` gives the seconds that ``limits.seconds`` counts.
     """
     if not octets:
         raise FormatError("a message of 0 octets")
@@ -170,7 +177,7 @@ def take(octets: bytes, limits: Limits = _DEFAULT, second: SecondName | None = N
     whole = mime.normalise(octets)
     if len(whole) > limits.size:
         raise FormatError(f"a message of {len(whole)} octets with CRLF line ends, limit {limits.size}")
-    walk = mime.Walk(whole, limits)
+    walk = mime.Walk(whole, limits, clock)
     raw = hashed(whole, second)
     header_size, root, reason, known = None, None, None, None
     headers: tuple[HeaderText, ...] = ()
@@ -228,7 +235,7 @@ def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: Second
         other = None if second is None else hashlib.new(HASHLIB[second])
         damaged: list[bool] = []
         kept: list[bytes | memoryview] = []
-        for piece in mime.pieces(part, damaged):
+        for piece in walk.pieces(part, damaged):
             sha256.update(piece)
             size += len(piece)
             if other is not None:

@@ -21,15 +21,15 @@ Reading follows RFC 5322 section 2 and RFC 2045 to 2047, RFC 2183, RFC 2231, and
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal, get_args
 
-import pybase64
 from msgspec import Meta
 
+from ledger import transfer
 from ledger.errors import FormatError
 
 PATH: Final = r"[1-9][0-9]{0,8}(\.[1-9][0-9]{0,8}){0,99}"
@@ -40,7 +40,8 @@ MESSAGES: Final = frozenset(("message/rfc822", "message/global"))
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a message may be before it is left unparsed. Sizes in octets of the normalised message."""
+    """What a message may be before it is left unparsed. Sizes in octets of the normalised message; ``size`` also bounds
+    what all its attached messages decode to, ``seconds`` the time for reading it."""
 
     size: int = 150_000_000
     header_bytes: int = 1_000_000
@@ -49,6 +50,7 @@ class Limits:
     parts: int = 10_000
     parameters: int = 200
     addresses: int = 20_000
+    seconds: float = 20
 
 
 class Unparsable(FormatError):
@@ -67,7 +69,7 @@ class Defect:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Fields in order as (lower-case name, raw value with its folds); ``end`` is where the body starts.
+    """Fields in order as (lower-case name, raw value with its folds), the first from ``start``; the body from ``end``.
 
     ``first`` has the first value of each name; ``repeated`` the names that came again.
     """
@@ -77,6 +79,7 @@ class Header:
     repeated: frozenset[bytes]
     end: int
     cut: bool
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def read_header(buffer: bytes, start: int, end: int, limits: Limits) -> Header:
     """The header block that begins at ``start``. Raises Unparsable beyond the limits."""
     stop = min(end, start + limits.header_bytes + 1)
     before = _BEFORE.match(buffer, start, stop)
-    at = before.end() if before else start
+    at = first_field = before.end() if before else start
     fields: list[tuple[bytes, bytes]] = []
     first: dict[bytes, bytes] = {}
     repeated: set[bytes] = set()
@@ -143,7 +146,7 @@ def read_header(buffer: bytes, start: int, end: int, limits: Limits) -> Header:
             break
     if at - start > limits.header_bytes or (cut and stop < end and buffer.find(b"\n", at, stop) < 0):
         raise Unparsable(f"a header block larger than {limits.header_bytes} octets")
-    return Header(tuple(fields), first, frozenset(repeated), at, cut)
+    return Header(tuple(fields), first, frozenset(repeated), at, cut, first_field)
 
 
 # One match for each parameter or piece of junk, up to the next semicolon. Nothing is given back (possessive), and an
@@ -225,14 +228,29 @@ class Walk:
 
     Paths are those of IMAP (RFC 9051 section 6.4.5.1): ``1`` for the only part of a plain mail, ``2.1`` for the first
     part of the second. An attached message is a leaf itself, directly followed by its own leaves under its path.
+    Time counts from the making of the walk; ``clock`` gives seconds.
     """
 
-    def __init__(self, octets: bytes, limits: Limits) -> None:
+    def __init__(self, octets: bytes, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.defects: list[Defect] = []
         self._octets = octets
         self._limits = limits
         self._parts = 0
+        self._decoded = 0
         self._opened: tuple[Part, bytes] | None = None
+        self._clock = clock
+        self._until = clock() + limits.seconds
+
+    def check_time(self) -> None:
+        """Raises Unparsable once the time is over. Called wherever a stranger decides how often something is done."""
+        if self._clock() > self._until:
+            raise Unparsable(f"took longer than {self._limits.seconds:g} seconds")
+
+    def pieces(self, part: Part, damaged: list[bool]) -> Iterator[bytes | memoryview]:
+        """As the function of that name; raises Unparsable once the time is over."""
+        for piece in pieces(part, damaged):
+            self.check_time()
+            yield piece
 
     def leaves(self, header: Header) -> Iterator[Part]:
         """The leaves below ``header``, the message's own. Raises Unparsable beyond the limits, perhaps after some."""
@@ -243,6 +261,7 @@ class Walk:
         self, header: Header, buffer: bytes, start: int, end: int, *, path: str, default: str, depth: int, nested: bool
     ) -> Iterator[Part]:
         limits, here = self._limits, path or "0"
+        self.check_time()
         if depth > limits.depth:
             raise Unparsable(f"parts nested deeper than {limits.depth}")
         if header.cut:
@@ -296,7 +315,11 @@ class Walk:
         if part.encoding not in ("base64", "quoted-printable"):
             return part.buffer, part.start, part.end
         if self._opened is None or self._opened[0] is not part:
-            self._opened = part, normalise(decode(part)[0])
+            self._opened = part, normalise(b"".join(self.pieces(part, [])))
+            # All of them are in memory at once: an encoding that changes nothing could be put around itself.
+            self._decoded += len(self._opened[1])
+            if self._decoded > self._limits.size:
+                raise Unparsable(f"attached messages of more than {self._limits.size} octets")
         return self._opened[1], 0, len(self._opened[1])
 
     def _attached(self, part: Part, depth: int) -> Iterator[Part]:
@@ -321,6 +344,7 @@ class Walk:
             return []
         needle, spans, opened, at = b"--" + boundary, [], -1, start
         while (found := buffer.find(needle, at, end)) >= 0:
+            self.check_time()
             at = found + len(needle)
             if found != start and not buffer.startswith(b"\r\n", found - 2):
                 continue
@@ -358,56 +382,5 @@ def decode(part: Part) -> tuple[bytes, bool]:
 
 
 def pieces(part: Part, damaged: list[bool]) -> Iterator[bytes | memoryview]:
-    """The decoded octets of a leaf, piece by piece; True is put into ``damaged`` if its encoding was.
-
-    * base64 (RFC 2045 section 6.8): octets outside the alphabet are passed over, decoding ends at the first ``=``; of
-      an unfinished quantum two characters give one octet, three give two, a lone one none. Damaged: foreign octets
-      other than white space, more than padding and white space after the first ``=``, a quantum not properly padded.
-    * quoted-printable (section 6.7): white space at the end of a line is deleted first (rule 3); ``=`` before anything
-      but two hexadecimal digits or a line end stands for itself, as ``binascii`` reads it. Damaged: such an ``=``.
-    * everything else: the octets as they are.
-    """
-    if part.encoding == "base64":
-        yield from _base64(part, damaged)
-    elif part.encoding == "quoted-printable":
-        octets = part.buffer[part.start : part.end]
-        if b" \r\n" in octets or b"\t\r\n" in octets or octets.endswith((b" ", b"\t")):
-            octets = b"\r\n".join(line.rstrip(b" \t") for line in octets.split(b"\r\n"))
-        if _BARE_EQUALS.search(octets):
-            damaged.append(True)
-        yield binascii.a2b_qp(octets)
-    else:
-        yield memoryview(part.buffer)[part.start : part.end]
-
-
-_BARE_EQUALS = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r\n|\Z)")
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_FOREIGN = bytes(octet for octet in range(256) if octet not in _ALPHABET)
-_WHITE = b" \t\r\n"
-_CHUNK = 1 << 16  # stays in the cache; three passes over 64 KiB are twice as fast as three over 30 MB
-
-
-def _base64(part: Part, damaged: list[bool]) -> Iterator[bytes]:
-    """Whole clean quanta at full speed; from the first chunk that is anything else, the rest is read patiently."""
-    at, rest = part.start, b""
-    while at < part.end:
-        stop = min(at + _CHUNK, part.end)
-        clean = rest + part.buffer[at:stop].translate(None, _WHITE)
-        whole = len(clean) & ~3
-        try:
-            decoded = pybase64.b64decode(clean[:whole], validate=True)
-        except binascii.Error:
-            break
-        if len(decoded) != whole // 4 * 3 and (stop < part.end or clean.find(b"=") < len(clean) - 2):
-            break  # padding before the end: decoding ends there
-        yield decoded
-        rest, at = clean[whole:], stop
-    if not rest and at >= part.end:
-        return
-    tail = rest + part.buffer[at : part.end].translate(None, _WHITE)
-    data = tail.partition(b"=")[0]
-    kept = data.translate(None, _FOREIGN)
-    loose = len(kept) % 4
-    if len(kept) != len(data) or tail[len(data) :] != {0: b"", 2: b"==", 3: b"="}.get(loose):
-        damaged.append(True)
-    yield binascii.a2b_base64(kept[: len(kept) - (loose == 1)] + b"=" * (4 - loose if loose > 1 else 0))
+    """The decoded octets of a leaf, piece by piece; True is put into ``damaged`` if its encoding was."""
+    return transfer.pieces(part.encoding, part.buffer, part.start, part.end, damaged)

@@ -22,17 +22,23 @@ def field(name: bytes, value: bytes) -> bytes:
 def body_hash(octets: bytes, start: int) -> str:
     """SHA-256, in hex, of the body that begins at ``start``: what ``bh=`` holds under ``c=*/relaxed``."""
     digest = sha256()
+    for piece in body(octets, start):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def body(octets: bytes, start: int) -> Iterator[bytes]:
+    """The canonical octets of the body that begins at ``start``, piece by piece."""
     empty = 0  # line ends that count only if something follows
     some = False
     for piece in _lines(octets, start):
-        content = _without_ends(piece)
+        content = without_ends(piece)
         if content:
-            digest.update(b"\r\n" * empty + content if empty else content)
+            yield b"\r\n" * empty + content if empty else content
             empty, some = 0, True
         empty += (len(piece) - len(content)) // 2
     if some:
-        digest.update(b"\r\n")
-    return digest.hexdigest()
+        yield b"\r\n"
 
 
 def _lines(octets: bytes, start: int) -> Iterator[bytes]:
@@ -56,7 +62,7 @@ def _shorten(octets: bytes) -> bytes:
     return octets
 
 
-def _without_ends(piece: bytes) -> bytes:
+def without_ends(piece: bytes) -> bytes:
     """``piece`` without the CRLFs at its end; a bare CR there is content."""
     content = piece.rstrip(b"\r\n")
     ends = piece[len(content) :]

@@ -18,6 +18,12 @@ LINE: Final = 998
 
 _LINE_END: Final = re.compile("\r+\n?")
 
+MARKS: Final = 1000
+"""Combining marks, between one ASCII character and the next, past which a text is left as it is composed: to put them
+in order takes their number squared."""
+
+_FOREIGN: Final = re.compile("[^\\x00-\\x7f]+")
+
 LIMIT: Final = 16 << 20
 """Decoded octets of a part past which its text is not looked at: its octets alone say whether it is the same."""
 
@@ -64,7 +70,9 @@ def normal(text: str) -> str:
         text = _LINE_END.sub("\n", text) if "\r\r" in text else text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
         # What UTF-7 and UTF-32 can smuggle in has no UTF-8.
-        text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
+        text = text.encode("utf-8", "replace").decode()
+        if all(len(run) <= MARKS or _marks(run) <= MARKS for run in _FOREIGN.findall(text)):
+            text = unicodedata.normalize("NFC", text)
     if " \n" in text or "\t\n" in text:
         text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     return text.rstrip(" \t\n")
@@ -83,3 +91,7 @@ def digest(octets: bytes, charset: bytes | None, encoding: str) -> str | None:
     """SHA-256, in hex, of the UTF-8 of what `read` finds."""
     text = read(octets, charset, encoding)
     return None if text is None else sha256(text.encode()).hexdigest()
+
+
+def _marks(run: str) -> int:
+    return sum(map(bool, map(unicodedata.combining, run)))

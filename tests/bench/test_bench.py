@@ -25,6 +25,7 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
         "inclusion proof",
         "pymerkle",
         "auditchain",
+        "hostile, nested multiparts",
     ):
         assert what in done.stdout
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")

@@ -6,8 +6,7 @@ import email
 import email.policy
 import importlib.util
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.message import EmailMessage, Message
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +20,7 @@ from ledger.fingerprint import check_leaf, prove_leaf, take
 from ledger.hashonly import from_json, to_json
 from ledger.mime import Limits
 from tests.helpers import vector_files
+from tests.ledger.hostile import LOOSE, SHAPES
 
 
 def digest(octets: bytes) -> str:
@@ -146,65 +146,8 @@ def test_any_octets_have_a_fingerprint_that_survives_json(octets: bytes) -> None
             check_leaf(prove_leaf(taken, leaf.path), str(taken.root))
 
 
-QP = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-B64 = b"Content-Transfer-Encoding: base64\r\n\r\n"
-TYPE = b"Content-Type: a/b"
-MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
-
-HOSTILE: dict[str, Callable[[int], bytes]] = {
-    "spaces in a header": lambda n: b"Subject:" + b" " * n + b"x\r\n\r\n",
-    "spaces in a body": lambda n: QP + (b" " * 1000 + b"x\r\n") * (n // 1000),
-    "one line of spaces": lambda n: QP + b" " * n + b"x \r\n",
-    "spaces after boundaries": lambda n: MIXED + (b"--b" + b" " * 1000 + b"x\r\n") * (n // 1000),
-    "continuation lines": lambda n: b"Subject: x\r\n" + b" y\r\n" * (n // 4) + b"\r\n",
-    "fields": lambda n: b"a:\r\n" * (n // 4) + b"\r\n",
-    "a name without a colon": lambda n: b"A: b\r\n" + b"a" * n,
-    "parts": lambda n: MIXED + b"--b\r\n" * (n // 5),
-    "boundary prefixes": lambda n: MIXED + b"--bb\r\n" * (n // 6),
-    "dashes": lambda n: MIXED + b"-" * n,
-    "parameters": lambda n: TYPE + b";x=1" * (n // 4) + b"\r\n\r\n",
-    "semicolons": lambda n: TYPE + b";" * n + b"\r\n\r\n",
-    "parameters without a value": lambda n: TYPE + b"; a b" * (n // 5) + b"\r\n\r\n",
-    "open quotes": lambda n: TYPE + b';a="\\"' * (n // 6) + b"\r\n\r\n",
-    "open quotes and backslashes": lambda n: TYPE + b';a="\\\\\\' * (n // 7) + b"\r\n\r\n",
-    "continued parameters": lambda n: TYPE + b"".join(b";x*%d=%%41" % i for i in range(n // 10)) + b"\r\n\r\n",
-    "addresses": lambda n: b"To: " + b"a@b, " * (n // 5) + b"\r\n\r\n",
-    "comments": lambda n: TYPE + b"(" * n + b"\r\n\r\n",
-    "encoded words": lambda n: b"Subject: " + b"=?utf-8?q?a?= " * (n // 15) + b"\r\n\r\n",
-    "half encoded words": lambda n: b"Subject: " + b"=?utf-8?q?" * (n // 10) + b"\r\n\r\n",
-    "word openers": lambda n: b"Subject: " + b"=?" * (n // 2) + b"\r\n\r\n",
-    "punycode": lambda n: b"Subject: =?punycode?q?" + b"a" * n + b"?=\r\n\r\n",
-    "idna": lambda n: b"Subject: =?idna?q?" + b"a." * (n // 2) + b"?=\r\n\r\n",
-    "damaged base64": lambda n: B64 + b"QUI*" * (n // 4),
-    "padding": lambda n: B64 + b"Q===" * (n // 4),
-    "equals signs": lambda n: QP + b"=" * n,
-    "soft breaks": lambda n: QP + b"=\r\n" * (n // 3),
-    "attached messages": lambda n: b"Content-Type: message/rfc822\r\n\r\n" * (n // 32),
-    "bare line feeds": lambda n: b"A: b\n" + b"\n" * n,
-    "mixed line ends": lambda n: b"A: b\r\n\r\n" + b"\r\n\n\r" * (n // 4),
-}  # fmt: skip
-LOOSE = Limits(header_bytes=10**9, header_fields=10**9, parts=10**9, parameters=10**9, addresses=10**9)
-
-
-@pytest.mark.parametrize("shape", HOSTILE)
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("limits", [Limits(), LOOSE], ids=["limits", "no limits"])
 def test_hostile_shapes_have_a_fingerprint(shape: str, limits: Limits) -> None:
-    taken = take(HOSTILE[shape](20_000), limits)
+    taken = take(SHAPES[shape](20_000), limits)
     assert from_json(to_json(taken)) == taken
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("shape", HOSTILE)
-def test_hostile_shapes_take_linear_time(shape: str) -> None:
-    """Four times the octets, at most seven times the time, even with every limit lifted but size and depth."""
-
-    def seconds(n: int) -> float:
-        octets = HOSTILE[shape](n)
-        best = 1e9
-        for _ in range(3):
-            start = time.perf_counter()
-            take(octets, LOOSE)
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    assert seconds(4_000_000) < 7 * seconds(1_000_000) + 0.02

@@ -32,6 +32,14 @@ def test_one_composition() -> None:
     assert text.normal(unicodedata.normalize("NFD", SAID)) == text.normal(SAID)
 
 
+def test_marks_without_end_are_left_as_they_are() -> None:
+    few, many = "a" + "\u0315\u0300" * 500, "a" + "\u0315\u0300" * 200_000
+    assert text.normal(few) == unicodedata.normalize("NFC", few) != few
+    assert text.normal(many) == many
+    # A long run of other letters is no run of marks.
+    assert text.normal("\u4e00" * 5000 + "e\u0301") == "\u4e00" * 5000 + "\u00e9"
+
+
 def test_without_a_name_it_is_utf_8_or_windows_1252() -> None:
     for name in (None, b"us-ascii", b"utf-8", b"UTF8 "):
         assert text.decoded("Größe €".encode(), name) == "Größe €"
