@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
-from ledger import envelope, fingerprint, mime
+from adapters.blobs import LocalBlobs
+from ledger import envelope, fingerprint
 from ledger.errors import FormatError
 from ledger.keys import MasterKey
 from ledger.log import Log
@@ -43,33 +42,18 @@ class Product(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-class _Held(Log):
-    """A log whose messages' octets are at hand, for a ledger without a vault for them."""
-
-    held: dict[str, bytes]
-
-    def _content(self, message: Any) -> bytes | str:
-        return self.held.get(message.id, "the content was not kept")
-
-
 class Recorded:
-    """A new ledger on SQLite that keeps the content of what it records: in its vault if it has one, else in memory."""
+    """A new ledger on SQLite that keeps the content of what it records in its vault."""
 
     def __init__(self, directory: Path) -> None:
-        master = MasterKey.create(directory / "keys" / "master.key", directory / "keys", os.urandom)
-        url = f"sqlite:///{directory / 'ledger.db'}"
-        options: dict[str, Any] = {"origin": ORIGIN, "master": master, "heartbeat": False}
-        self._vault = find_spec("adapters.blobs") is not None
-        self._log: Any
-        if self._vault:
-            blobs = partial(import_module("adapters.blobs").LocalBlobs, directory / "blobs")
-            self._log = Log.open(url, directory, blobs=blobs, **options)
-        else:
-            self._log = _Held.open(url, directory, **options)
-            self._log.held = {}
-        if not hasattr(self._log, "identify"):
-            self._log.close()
-            raise SystemExit("this ledger cannot tell what a copy is yet (Log.identify)")
+        self._log = Log.open(
+            f"sqlite:///{directory / 'ledger.db'}",
+            directory,
+            origin=ORIGIN,
+            master=MasterKey.create(directory / "keys" / "master.key", directory / "keys", os.urandom),
+            blobs=partial(LocalBlobs, directory / "blobs"),
+            heartbeat=False,
+        )
 
     def record_all(self, messages: Sequence[bytes]) -> list[str]:
         # Those that wait together are written together.
@@ -77,12 +61,8 @@ class Recorded:
             return list(pool.map(self._record, messages))
 
     def _record(self, octets: bytes) -> str:
-        taken, sent = fingerprint.take(octets), envelope.given("sender@example.org", ["reader@example.com"])
-        kept = {"keep": octets} if self._vault else {}
-        message = str(self._log.record(taken, sent, ["to"], **kept).message)
-        if not self._vault:
-            self._log.held[message] = mime.normalise(octets)
-        return message
+        sent = envelope.given("sender@example.org", ["reader@example.com"])
+        return self._log.record(fingerprint.take(octets), sent, ["to"], keep=octets).message
 
     def identify(self, copy: bytes) -> list[Answer]:
         """Files of a message that the copy holds are no answer to what the copy is."""
