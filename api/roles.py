@@ -13,6 +13,9 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "block": frozenset({"sender", "compliance"}),
     "read": frozenset({"sender", "compliance", "legal"}),
     "export": frozenset({"sender", "compliance", "legal"}),
+    "erase": frozenset({"compliance"}),
+    "hold": frozenset({"compliance", "legal"}),
+    "subject": frozenset({"compliance", "legal"}),
     "log": frozenset({"auditor"}),
     "keys": frozenset(),
 }

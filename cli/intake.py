@@ -24,6 +24,7 @@ from ledger.envelope import Envelope
 from ledger.errors import FormatError, LedgerError, Refused
 from ledger.fingerprint import Fingerprint
 from ledger.log import Log
+from ledger.retention import Class
 from ledger.sequencer import Answer, Outcome, Submission
 
 BATCH: Final = 256
@@ -165,6 +166,7 @@ class Intake:
     said: Said
     given: Envelope | None
     hosted: tuple[str, ...]
+    kept: Class | None
     bar: Progress
     task: TaskID
     batch: list[Item] = field(default_factory=list)
@@ -249,7 +251,7 @@ class Intake:
         # Under the blind index's key: a plain hash of addresses could be found by guessing them.
         said = canonical.dumps([taken.raw.sha256, sent.mail_from, list(sent.rcpt_to), sent.declared, list(self.hosted)])
         digest = self.log.ring.blind("record", said.decode())
-        made, openings = self.log.prepare(taken, sent, roles, source="import", hosted=self.hosted)
+        made, openings = self.log.prepare(taken, sent, roles, source="import", hosted=self.hosted, retention=self.kept)
         submission = Submission(made, self.log.request_key("record", digest.hex()), digest)
         return Item(found.label, taken, sent, openings, submission, self.hosted)
 

@@ -2,18 +2,19 @@
 
 A file imports only from lower floors:
 
-    8  log  preparing  reading  export         what callers hold
+    8  erasing  log  preparing  reading  export    what callers hold
+       due  epochs  subjects                   what is kept too long, keys turned, whose data is where
        search  overview                        what reading is made of
-    7  sequencer  transaction  tree            the only writer: order, chains, tree, commit, sign
+    7  sequencer  transaction  sealing  tree   the only writer: order, chains, tree, commit, sign
     6  keys  ring  mark  store  drafts         secrets, the database, what a caller begins with
     5  evidence: absence  vouched  timed  complete  keyhistory  case
-       audit: blocks  replay  dossier  journal  scan
-       act  plan                               what one request asks, decided under the lock
+       audit: blocks  replay  dossier  journal  kept  scan
+       act  erasure  hold  plan                what one request asks, decided under the lock
     4  entry  state  document  trust  statement  timestamp  witness
     3  policy  schema
-    2  checkpoint  envelope  event  fingerprint  multiproof  tiles
-    1  canonical  chain  chance  clock  der  disclosure  durable  headertext  ids  merkle  mime  note
-       rules  spelling  terms  vault  verdict  workers
+    2  checkpoint  envelope  event  fingerprint  multiproof  retention  tiles
+    1  canonical  chain  chance  clock  der  disclosure  durable  grades  headertext  ids  merkle  mime
+       note  pending  rules  spelling  terms  vault  verdict  workers
     0  errors
 
 The exact order is the layers contract in pyproject.toml, which `make check` keeps.

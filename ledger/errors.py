@@ -9,6 +9,9 @@
     │   ├── UnknownReference     message, recipient, file, block or token not in this log
     │   ├── Blocked              a block covers it; the denial itself was recorded (``receipt``)
     │   ├── Adverse              what was to be claimed would not be true, or cannot be shown
+    │   ├── Held                 a hold covers what was to be erased, or an erasure what was to be held
+    │   ├── Retained             its minimum retention has not passed
+    │   ├── SecondPerson         who asked for an erasure cannot approve it as well
     │   ├── KeyReused            an idempotency key came back with another body
     │   └── InFlight             the first request with this idempotency key is not answered yet
     ├── Unavailable            nothing was acknowledged; the same request may be sent again
@@ -67,6 +70,18 @@ class Blocked(Refused):
 
 class Adverse(Refused):
     """What was to be claimed would not be true, or cannot be shown; the message is the fact in the way."""
+
+
+class Held(Refused):
+    """A hold covers what was to be erased; or an erasure is under way of what was to be held."""
+
+
+class Retained(Refused):
+    """The minimum retention of what was to be erased has not passed; the message says when it will have."""
+
+
+class SecondPerson(Refused):
+    """Two people are needed for an erasure, and this is the one who asked for it."""
 
 
 class KeyReused(Refused):

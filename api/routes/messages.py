@@ -58,6 +58,7 @@ class _Sent(NamedTuple):
     envelope: Envelope
     roles: Sequence[str]
     hosted: Sequence[str]
+    retention: str | None = None
 
 
 @router.post(
@@ -80,6 +81,7 @@ async def record(request: Request) -> Response:
             sent.envelope,
             sent.roles,
             hosted=sent.hosted,
+            retention=service.settings.retention_class(sent.retention),
             actor=service.log.person(caller.id, caller.name),
         )
     )
@@ -126,7 +128,9 @@ def _given(body: bytes, content_type: str, limit: int) -> _Sent:
         raise Problem("too-large", f"the envelope is longer than {ENVELOPE_LIMIT:,} bytes")
     wanted = bodies.parse(schemas.Envelope, said)
     sent = envelope.given(wanted.mail_from, wanted.rcpt_to)
-    return _Sent((said, octets), fingerprint.take(octets), sent, envelope.roles(octets, sent), wanted.hosted)
+    return _Sent(
+        (said, octets), fingerprint.take(octets), sent, envelope.roles(octets, sent), wanted.hosted, wanted.retention
+    )
 
 
 def _declared(octets: bytes) -> _Sent:
@@ -139,4 +143,6 @@ def _hash_only(body: bytes) -> _Sent:
     sent = envelope.given(wanted.envelope.mail_from, wanted.envelope.rcpt_to)
     taken = fingerprint.from_json(wanted.fingerprint)
     # The headers stayed with the sender, so nothing tells a To from a Bcc.
-    return _Sent((body,), taken, sent, ["envelope"] * len(sent.rcpt_to), wanted.envelope.hosted)
+    return _Sent(
+        (body,), taken, sent, ["envelope"] * len(sent.rcpt_to), wanted.envelope.hosted, wanted.envelope.retention
+    )
