@@ -17,7 +17,23 @@ from starlette.requests import ClientDisconnect
 from api import bodies, openapi
 from api.errors import Problem, problem_of
 from api.lane import Lane
-from api.routes import blocks, content, docs, events, evidence, health, keys, logs, messages, page, reading, verify
+from api.routes import (
+    blocks,
+    content,
+    docs,
+    erasures,
+    events,
+    evidence,
+    health,
+    holds,
+    keys,
+    logs,
+    messages,
+    page,
+    reading,
+    subject,
+    verify,
+)
 from api.service import Service
 from api.watching import LOGGER, UNKNOWN, Watched
 from ledger.errors import Damaged, LedgerError, SecretError, StartRefused, Unavailable
@@ -29,6 +45,9 @@ log's signed checkpoint, and the proof that leads from one to the other. Errors 
 
 COMPRESSED: Final = 4096
 """Octets of an answer that is worth compressing, for whoever accepts gzip."""
+
+ERASING_SECONDS: Final = 60.0
+"""How often erasures that something hindered are gone on with."""
 
 USE_SECONDS: Final = 5.0
 """How often the last use of credentials is written down."""
@@ -45,7 +64,7 @@ def _routes(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def alive(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_note_use(service)), asyncio.create_task(_sweep(service))]
+        tasks = [asyncio.create_task(one(service)) for one in (_note_use, _sweep, _go_on_erasing)]
         try:
             yield
         finally:
@@ -68,7 +87,8 @@ def _routes(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    for room in (messages, reading, content, events, blocks, evidence, verify, logs, keys, health, docs, page):
+    kept = (content, holds, erasures, subject)
+    for room in (messages, reading, events, blocks, *kept, evidence, verify, logs, keys, health, docs, page):
         app.include_router(room.router)
     app.exception_handlers |= {
         Problem: _problem,
@@ -98,6 +118,15 @@ async def _sweep(service: Service) -> None:
     else:
         if swept:
             LOGGER.info("swept %d blobs that no message has", swept)
+
+
+async def _go_on_erasing(service: Service) -> None:
+    """What somebody's reading hindered is not left until the next start."""
+    while True:
+        await asyncio.sleep(ERASING_SECONDS)
+        with suppress(LedgerError):
+            for reason in await anyio.to_thread.run_sync(service.erasing.resume):
+                LOGGER.warning("%s", reason)
 
 
 def answer(problem: Problem) -> Response:

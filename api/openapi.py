@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api import schemas
+from api import schemas, schemas_erasure, schemas_keys
 from api.errors import KINDS, MEDIA_TYPE
 from api.roles import ROLES, may
 
@@ -77,7 +77,7 @@ def complete(app: FastAPI) -> None:
             made = draw()
             parts = made.setdefault("components", {})
             known = parts.setdefault("schemas", {})
-            for model in schemas.READ_BY_HAND:
+            for model in (*schemas.READ_BY_HAND, *schemas_erasure.READ_BY_HAND, *schemas_keys.READ_BY_HAND):
                 said = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 known.update(said.pop("$defs", {}))
                 known[model.__name__] = said

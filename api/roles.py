@@ -14,6 +14,9 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "read": frozenset({"sender", "compliance", "legal"}),
     "export": frozenset({"sender", "compliance", "legal"}),
     "content": frozenset({"compliance", "legal"}),
+    "erase": frozenset({"compliance"}),
+    "hold": frozenset({"compliance", "legal"}),
+    "subject": frozenset({"compliance", "legal"}),
     "log": frozenset({"auditor"}),
     "keys": frozenset(),
 }

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import KINDS, PREFIX
-from api.roles import Role
 from ledger import event, search
 
 ID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -66,6 +65,9 @@ class Envelope(Body):
     rcpt_to: Annotated[list[Address], Field(min_length=1, max_length=99_999)]
     hosted: Annotated[list[File], Field(description="Files that travel behind a link, and so can be blocked.")] = []
     keep_content: Annotated[bool, Field(description="Keep the message, encrypted; else its hashes alone.")] = False
+    retention: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="How long it is to be kept: a class of POSTSEAL_RETENTION; by default its first."
+    )
 
 
 class HashOnly(Body):
@@ -266,6 +268,18 @@ class RecipientState(Said):
     grade: str
     firsts: dict[str, First]
     files: list[FileState]
+    holds: list[Id]
+    erased: First | None = Field(default=None, description="The entry that says what was known of him is erased.")
+
+
+class Retention(Said):
+    """How long the message is to be kept, in days, as it was said when it was recorded."""
+
+    class_: str = Field(alias="class")
+    minimum: int
+    maximum: int | None = None
+    erasable: Instant = Field(description="Before this nothing of it is erased.")
+    due: Instant | None = Field(default=None, description="From here on it is due to be erased.")
 
 
 class MessageFile(Said):
@@ -298,6 +312,9 @@ class Message(Said):
     files: list[MessageFile]
     recipients: list[RecipientState]
     unattributed: dict[str, First] = Field(description="Of events that nobody in particular could be named for.")
+    holds: list[Id] = Field(description="In force on the message as a whole.")
+    retention: Retention | None = None
+    erased: First | None = Field(default=None, description="The entry that says the message is erased.")
 
 
 class NewEvidence(Body):
@@ -306,31 +323,6 @@ class NewEvidence(Body):
     kind: Literal["history", "non_access"] = "history"
     recipient: Annotated[str, Field(max_length=998)] | None = None
     file: File | None = None
-
-
-class NewKey(Body):
-    role: Role = Field(examples=["ingest"])
-    label: Annotated[str, Field(max_length=64)] | None = Field(
-        default=None, description="The system that will use it, never a person; by default the role."
-    )
-
-
-class Key(Said):
-    id: str
-    role: Role
-    label: str
-    created: Instant
-    last_used: Instant | None = None
-    revoked: Instant | None = None
-    genuine: bool = Field(description="False for a row that Postseal did not make: it opens nothing.")
-
-
-class MadeKey(Key):
-    key: str = Field(description="The key itself, told this once.")
-
-
-class Keys(Said):
-    keys: list[Key]
 
 
 class LogState(Said):
@@ -370,7 +362,6 @@ READ_BY_HAND: Final = (
     NewBlock,
     NewLift,
     NewEvidence,
-    NewKey,
     Search,
 )
 """What routes read or write themselves, and FastAPI would not find."""

@@ -22,6 +22,7 @@ from api.roles import may
 from api.settings import Settings
 from ledger import entry
 from ledger.checkpoint import Checkpoint
+from ledger.erasing import Erasing
 from ledger.errors import LedgerError
 from ledger.ids import parse_time
 from ledger.log import Log
@@ -60,6 +61,7 @@ class Service:
         self.known = Known(credentials.find)
         self._used: dict[str, int] = {}
         self.tiles = Kept(TILES)
+        self.erasing = Erasing(log, settings.dual_control)
         self._gathering: Gathering | None = None
         self._audited = LastAudit()
         self._checkpoint = log.checkpoint()

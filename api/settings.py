@@ -15,6 +15,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from ledger import retention
+from ledger.errors import FormatError, InvalidRequest
+from ledger.retention import Class
+
 PREFIX = "POSTSEAL_"
 
 # A host, perhaps a port, then path segments: a URL without its scheme. It becomes the name of the log's signing key
@@ -71,6 +75,13 @@ TABLE = (
     ),
     Setting("PUBLIC_LOG", "`0`", "`1` opens tiles, entries and proofs to all; checkpoints always are."),
     Setting("MESSAGE_MB", "`50`", "The largest message that is taken, in megabytes."),
+    Setting("DUAL_CONTROL", "`0`", "`1`: every erasure is carried out only once a second person has approved it."),
+    Setting(
+        "RETENTION",
+        "none",
+        "Classes of retention in days, with commas: `standard=0-3650,finance=2555-3650,legal=2555-`. The first counts "
+        "where no other is named; before the minimum nothing is erased.",
+    ),
     Setting("QUEUE", "`20000`", "Requests that may wait for the writer; further ones are answered 503."),
 )
 
@@ -87,6 +98,8 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     public_log: bool = False
     message_mb: int = 50
+    dual_control: bool = False
+    retention: Mapping[str, Class] = field(default_factory=dict)
     queue: int = 20_000
 
     @property
@@ -97,6 +110,14 @@ class Settings:
     @property
     def message_bytes(self) -> int:
         return self.message_mb * 1_000_000
+
+    def retention_class(self, name: str | None) -> Class | None:
+        """The class of this name, or the default; None where there are none. InvalidRequest for one that is not."""
+        if name is None:
+            return next(iter(self.retention.values()), None)
+        if name not in self.retention:
+            raise InvalidRequest(f"no class of retention is called so; there are {', '.join(self.retention) or 'none'}")
+        return self.retention[name]
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -115,6 +136,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=_proxies(environ),
         public_log=_flag(environ, "PUBLIC_LOG"),
         message_mb=_count(environ, "MESSAGE_MB", 50, 1000),
+        dual_control=_flag(environ, "DUAL_CONTROL"),
+        retention=_retention(environ),
         queue=_count(environ, "QUEUE", 20_000, 1_000_000),
     )
 
@@ -212,6 +235,14 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if value not in (None, "0", "1"):
         raise SettingsError(f"{PREFIX}{name} must be 0 or 1")
     return value == "1"
+
+
+def _retention(environ: Mapping[str, str]) -> Mapping[str, Class]:
+    value = _value(environ, "RETENTION")
+    try:
+        return {} if value is None else retention.parse(value)
+    except FormatError as error:
+        raise SettingsError(f"{PREFIX}RETENTION: {error}") from None
 
 
 def _count(environ: Mapping[str, str], name: str, default: int, most: int) -> int:

@@ -14,7 +14,8 @@ from cli.plain import moment
 from cli.writing import AcceptClock, open_log
 from ledger import entry
 from ledger.errors import Blocked
-from ledger.event import ATTESTATIONS, GRADES, Clock, Source
+from ledger.event import Clock, Source
+from ledger.grades import ATTESTATIONS, GRADES
 from ledger.receipt import Receipt
 from ledger.sequencer import Outcome
 

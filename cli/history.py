@@ -60,6 +60,12 @@ SAYS: Final = {
     "block.lifted": "the block is lifted",
     "evidence.exported": "evidence was exported of all up to here",
     "certificate.issued": "a certificate was issued of all up to here",
+    "content.viewed": "somebody looked",
+    "erasure.requested": "an erasure was asked for",
+    "erasure.approved": "a second person approved the erasure",
+    "erasure.done": "erased: what was sealed until that was asked for cannot be read any more",
+    "hold.placed": "held: nothing is erased from here on",
+    "hold.released": "the hold is released",
 }
 _MACHINE: Final = {"machine": "by a machine", "person": "by a person, it seems", "unknown": "by whom is not known"}
 _QUIET: Final = frozenset(
@@ -80,8 +86,8 @@ _QUIET: Final = frozenset(
     }
 )
 """Facts that stand elsewhere on the page, or say nothing to a person."""
-_IDS: Final = frozenset({"block", "transfer"})
-"""Told apart by their ends; a block's whole id is in the list of blocks."""
+_IDS: Final = frozenset({"block", "erasure", "hold", "transfer"})
+"""Told apart by their ends; the whole id of a block or hold in force is in a list of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from ledger.envelope import Envelope
 from ledger.errors import FormatError, LedgerError, Refused
 from ledger.fingerprint import Fingerprint
 from ledger.log import Log
+from ledger.retention import Class
 from ledger.sequencer import Answer, Outcome, Submission
 
 BATCH: Final = 256
@@ -166,6 +167,7 @@ class Intake:
     given: Envelope | None
     hosted: tuple[str, ...]
     keep: bool
+    kept: Class | None
     bar: Progress
     task: TaskID
     batch: list[Item] = field(default_factory=list)
@@ -261,7 +263,9 @@ class Intake:
         digest = self.log.ring.blind("record", canonical.dumps([*told, *["kept"] * self.keep]).decode())
         key = self.log.request_key("record", digest.hex())
         octets = found.octets if self.keep else None
-        made, openings = self.log.prepare_kept(octets, key, taken, sent, roles, source="import", hosted=self.hosted)
+        made, openings = self.log.prepare_kept(
+            octets, key, taken, sent, roles, source="import", hosted=self.hosted, retention=self.kept
+        )
         submission = Submission(made, key, digest)
         return Item(found.label, taken, sent, openings, submission, self.hosted)
 

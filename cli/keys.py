@@ -14,10 +14,11 @@ import typer
 from cli import auditor, paper
 from cli.exits import OK
 from cli.opening import open_reading
-from cli.plain import moment
+from cli.plain import moment, plural
 from cli.writing import AcceptClock, open_log
-from ledger import entry, event
+from ledger import entry, epochs, event
 from ledger.act import Own
+from ledger.epochs import Turned
 from ledger.keys import LogKey
 from ledger.log import Log
 
@@ -30,7 +31,7 @@ app = typer.Typer(
 def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> int:
     """List the keys that sign or signed, oldest first, and the current epoch of the data keys."""
     with open_reading() as reading:
-        keys, now = reading.ring.keys, reading.ring.epoch
+        keys, now, past = reading.ring.keys, reading.ring.epoch, reading.ring.past_epochs
     if json_:
         for key in keys:
             said = {"vkey": key.vkey, "state": key.state, "created": key.created}
@@ -44,7 +45,8 @@ def list_(json_: Annotated[bool, typer.Option("--json", help="One JSON object a 
     for key in keys:
         # On a line of its own, unbroken: it is there to be copied.
         out.print(f"\n{key.state}\n{key.vkey}", soft_wrap=True)
-    out.print(f"\nepoch of the data keys: {now}")
+    left = f"; {' and '.join(map(str, past))} not ended: `postseal keys epoch` goes on with it" if past else ""
+    out.print(f"\nepoch of the data keys: {now}{left}", soft_wrap=True)
     return OK
 
 
@@ -90,13 +92,32 @@ def _once(log: Log, kind: str, facts: event.Facts, vkey: str) -> None:
     log.write(Own(kind, facts), log.request_key(kind, vkey), sha256(vkey.encode()).digest())
 
 
-@app.command(short_help="Begin a new epoch of the data keys.")
+@app.command(short_help="Begin a new epoch of the data keys, and end all before it.")
 def epoch(accept_clock: AcceptClock = False) -> int:
-    """Begin a new epoch: data keys made from now on are wrapped under its key. Earlier ones stay readable."""
-    with open_log(accept_clock) as log:
-        number = log.ring.new_epoch(_now())
-    sys.stdout.write(f"epoch {number} has begun; back up the key ring\n")
+    """Turn the epoch: every data key is wrapped anew under a new key, then the old key is destroyed.
+
+    Older copies of the database cannot be read after that, unless somebody also has an older copy of the key ring.
+    Others may write meanwhile. Interrupted, it is finished by running it again.
+    """
+    with open_log(accept_clock) as log, paper.progress("wrapping") as bar:
+        task = bar.add_task("", total=None, said="data keys")
+        done = epochs.turn(log.store, log.ring, _now, lambda count: bar.update(task, completed=count))
+    sys.stdout.write(_turned(done))
     return OK
+
+
+def _turned(done: Turned) -> str:
+    past = " and ".join(map(str, done.destroyed))
+    ended = f"the key of epoch {past} destroyed" if past else "no older key was left to destroy"
+    begun = "the turn that was interrupted is finished" if done.finished else f"epoch {done.epoch} has begun"
+    said = [
+        f"{begun}: {plural(done.wrapped, 'data key')} wrapped anew, {ended}",
+        "older copies of the database cannot be read any more, unless someone also has an older copy of the key ring",
+        "back up the key ring now, and destroy its older copies",
+    ]
+    if not done.scrubbed:
+        said.append("somebody was reading: the database still holds the old wrapped keys, which nothing opens any more")
+    return "\n".join(said) + "\n"
 
 
 @app.command("auditor", short_help="Make an auditor's key; belongs on his machine.")

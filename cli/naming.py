@@ -14,6 +14,7 @@ import msgspec
 from cli.exits import USAGE, Stop
 from ledger import disclosure, envelope, event, spelling
 from ledger.errors import FormatError
+from ledger.grades import ATTESTATIONS
 from ledger.reading import Reading
 
 CODE: Final = "a word of a-z 0-9 . _ - such as wrong-recipient"
@@ -28,6 +29,16 @@ def check_message(said: str) -> None:
 def check_block(said: str) -> None:
     """Stop unless a block could be called so."""
     _check(spelling.Id, said, "a block is named by its id; `postseal show MESSAGE` lists them")
+
+
+def check_hold(said: str) -> None:
+    """Stop unless a hold could be called so."""
+    _check(spelling.Id, said, "a hold is named by its id; `postseal show MESSAGE` lists them")
+
+
+def check_erasure(said: str) -> None:
+    """Stop unless an erasure could be called so."""
+    _check(spelling.Id, said, "an erasure is named by its id; `postseal erase --pending` lists them")
 
 
 def check_recipient(said: str | None) -> None:
@@ -57,10 +68,10 @@ def check_source(said: str) -> None:
 
 def check_attestation(said: str) -> None:
     """Stop unless this is one of the letters."""
-    if said not in event.ATTESTATIONS:
+    if said not in ATTESTATIONS:
         raise Stop(
             USAGE,
-            f"--attestation expects one of {', '.join(event.ATTESTATIONS)}; `postseal event --help` explains them",
+            f"--attestation expects one of {', '.join(ATTESTATIONS)}; `postseal event --help` explains them",
         )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from api import settings
 from cli import paper, sources
 from cli.exits import INTERRUPTED, NO, OK, UNSAID, USAGE, Stop
 from cli.intake import Intake, Said
@@ -40,6 +41,9 @@ def record(
         list[str] | None,
         typer.Option(metavar="FILE", help="f1, f2 ...: files that travel behind a link, which alone can be blocked."),
     ] = None,
+    retention: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="How long they are to be kept: a class of POSTSEAL_RETENTION.")
+    ] = None,
     quoting: Annotated[str, typer.Option(metavar="rd|o|none", help="How mbox files quote From lines.")] = "rd",
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the messages themselves, encrypted; else their hashes alone.")
@@ -61,6 +65,7 @@ def record(
     rcpt = [*(to or []), *(bcc or [])]
     if (from_ is None) != (not rcpt):
         raise Stop(USAGE, "--from goes with --to or --bcc: an envelope has a sender and a recipient")
+    kept = settings.from_environment().retention_class(retention)
     given = None if from_ is None else envelope.given(from_, rcpt)
     out, err = paper.console(), paper.console(sys.stderr)
     found = list(sources.find(paths))
@@ -71,7 +76,7 @@ def record(
     with open_log(accept_clock) as log, paper.progress("recording") as bar:
         said = Said(json_, quiet, out, bar.console if bar.console.is_terminal else err)
         task = bar.add_task("", total=total or None, said="")
-        intake = Intake(log, said, given, tuple(hosted or ()), keep, bar, task)
+        intake = Intake(log, said, given, tuple(hosted or ()), keep, kept, bar, task)
 
         def skip(path: Path) -> None:
             said.skipped += 1

@@ -18,7 +18,7 @@ from cli.history import Line
 from cli.opening import open_reading
 from cli.plain import clean, moment, octets
 from ledger.disclosure import parse
-from ledger.event import ATTESTATIONS
+from ledger.grades import ATTESTATIONS
 from ledger.reading import Reading
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -66,6 +66,7 @@ def page(out: Console, reading: Reading, message: str) -> None:
             ]
             + ([("content", "kept; `postseal content` writes it")] if facts.content == "kept" else [])
             + ([("unparsed", f"{known['unparsed']}: known by its hash alone")] if "unparsed" in known else [])
+            + _kept(reading, message)
         )
     )
     out.print()
@@ -82,6 +83,19 @@ def page(out: Console, reading: Reading, message: str) -> None:
     out.print(_history(found))
     vouched = "; ".join(f"{letter} {meaning}" for letter, meaning in ATTESTATIONS.items())
     out.print(f"\nvouched: {vouched}", style="dim")
+
+
+def _kept(reading: Reading, message: str) -> list[tuple[str, str]]:
+    """How long it is to be kept, the holds in force, and what was erased."""
+    said = reading.overview(message)
+    rows = []
+    if said.term is not None:
+        due = f", to be erased from {moment(said.term.due)} on" if said.term.due else ""
+        rows.append(("retention", f"{said.term.name}: not erased before {moment(said.term.erasable)}{due}"))
+    rows += [("hold", id) for id in said.holds]
+    rows += [(f"hold of {one.recipient}", id) for one in said.recipients for id in one.holds]
+    gone = [("erased", said.erased), *((f"erased, {one.recipient}", one.erased) for one in said.recipients)]
+    return rows + [(what, f"{moment(said.times[seq])}, entry {seq}") for what, seq in gone if seq is not None]
 
 
 def _recipients(known: dict[str, Any], count: int) -> Table:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +18,7 @@ from api import settings
 from api.settings import Settings
 from cli import output
 from cli.exits import UNAVAILABLE, USAGE, Stop
+from ledger.erasing import Erasing
 from ledger.errors import SecretError
 from ledger.keys import MasterKey
 from ledger.log import Log
@@ -46,7 +49,20 @@ def open_log(accept_clock: bool = False) -> Iterator[Log]:
         blobs=partial(LocalBlobs, here.blobs_dir),
     ) as log:
         output.recording()
+        # What an earlier process began to erase is not left lying about because it did not come to its end.
+        for reason in Erasing(log).resume():
+            sys.stderr.write(f"postseal: {reason}\n")
         yield log
+
+
+def person(log: Log) -> tuple[str, str]:
+    """Who runs this command, as the operating system knows him."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:  # as in many containers
+        name = str(number)
+    return log.person(f"uid:{number}", f"{name} (command line)")
 
 
 def _make_private(directory: Path) -> None:

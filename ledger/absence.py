@@ -87,7 +87,8 @@ def _check_blocks(case: Case, chains: Sequence[Sequence[Item]]) -> list[Item]:
     unknown = sorted({file for file in files if file not in case.files}, key=ordinal)
     if unknown:
         more = f" and {len(unknown) - 1} others" if len(unknown) > 1 else ""
-        raise NotChecked(f"whether {unknown[0]}{more} waited behind a link or travelled inside is not disclosed")
+        why = f": {case.erased}" if case.erased else ""
+        raise NotChecked(f"whether {unknown[0]}{more} waited behind a link or travelled inside is not disclosed{why}")
     return blocked
 
 

@@ -45,6 +45,7 @@ WHOLE = frozenset(
     if kind.opens
     or kind.closes
     or name.endswith(".continued")
+    or name.startswith(("erasure.", "hold."))
     or name in {"access.denied", "block.applied", "block.lifted"}
 )
 """What stands only as part of an act of its own, never as a single `Event`."""

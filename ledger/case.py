@@ -104,6 +104,17 @@ class Case:
         return [*takewhile(lambda item: item.kind in kinds, self.message)]
 
     @property
+    def erased(self) -> str:
+        """Why what was sealed of the message itself is not disclosed, where it was erased; empty otherwise."""
+        done = [item for item in self.message if item.kind == "erasure.done"]
+        # That of a recipient leaves it, and that of a person does, unless version 0.1 recorded him as the sender.
+        for subject, said in (("message", "erased"), ("person", "perhaps erased")):
+            for item in reversed(done):
+                if item.facts.subject == subject:
+                    return f"{said} at {item.entry.at} by entry {item.seq}"
+        return ""
+
+    @property
     def message(self) -> Sequence[Item]:
         """The chain of the message claimed, or nothing."""
         return self.chains.get(self.claim.message, ())

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ledger import kept
 from ledger.errors import FormatError
 from ledger.event import KINDS, MAX_ITEMS, Kind
 from ledger.journal import Closing, check_input, words
@@ -46,6 +47,7 @@ class Chain(Struct, eq=False, gc=False):
     transfers: dict[str, str] | None = None  # id to file, "" once it has ended
     issued: set[str] | None = None
     more: tuple[str, int, int, str, str] | None = None  # a full list: kind, n, part, act, block
+    holds: set[str] | None = None
 
 
 Handler: TypeAlias = Callable[[int, Line, Any, Chain], None]
@@ -113,6 +115,9 @@ class Dossier:
             "certificate.sealed": self._numbered,
             "certificate.superseded": self._numbered,
             "certificate.withdrawn": self._numbered,
+            "hold.placed": kept.placed,
+            "hold.released": kept.released,
+            "erasure.done": kept.erased,
             "input.unparsed": self._input,
             "input.unattributed": self._input,
         }

@@ -24,13 +24,17 @@ from ledger.event import KINDS, MessageRecorded
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
 from ledger.plan import Sealed
+from ledger.retention import Class
 from ledger.schema import check_facts, parse_facts
 from ledger.terms import Term, terms
 
-SHARED = ":shared"
+SHARED: Final = ":shared"
 """Ends the subject of what names several people: their own erasures each destroy it."""
 
-BESIDE: Final = (SHARED,)
+SENDER: Final = ":sender"
+"""Ends the subject of what names the sender."""
+
+BESIDE: Final = (SHARED, SENDER)
 """What ends the subjects beside the message's own that facts of the message itself are sealed under."""
 
 KEY_SIZE: Final = 16
@@ -105,6 +109,7 @@ def recording(
     hosted: Sequence[str] = (),
     tokens: Mapping[int, Sequence[str]] | None = None,
     actor: tuple[str, str] | None = None,
+    retention: Class | None = None,
 ) -> tuple[Recording, list[Opening]]:
     """A message with its recipients. ``roles`` go with ``sent.rcpt_to``; ``tokens`` are hex hashes of link tokens by
     recipient number; ``hosted`` the files (``f1`` ...) that travelled behind a link; ``actor`` (subject, name)."""
@@ -122,8 +127,8 @@ def recording(
         Opening(f"r{number}", address, role, chain)
         for number, (address, role, chain) in enumerate(zip(sent.rcpt_to, roles, chains, strict=True), 1)
     ]
-    own, shared = _message_facts(print_, sent, hosted)
-    said = {message: own}
+    own, sender, shared = _message_facts(print_, sent, hosted)
+    said = {message: own, message + SENDER: sender}
     if shared:
         said[message + SHARED] = shared
     for o in openings:
@@ -149,7 +154,8 @@ def recording(
                 "fingerprint": print_.algorithm,
                 "grade": "G0",
                 "recipients": len(openings),
-            },
+            }
+            | ({} if retention is None else {"retention": retention.facts()}),
         ),
     )
     act = uuid7(micros, chance(10))
@@ -166,7 +172,8 @@ def lookups_of(parts: Iterable[tuple[str, Iterable[tuple[str, Json]]]], blinds: 
     found = {subject: terms(list(facts)) for subject, facts in parts}
     for subject in [subject for subject in found if subject.endswith(SHARED)]:
         message = subject.removesuffix(SHARED)
-        theirs = {term for other, some in found.items() if other not in (message, subject) for term in some}
+        of_all = (message, message + SENDER, subject)
+        theirs = {term for other, some in found.items() if other not in of_all for term in some}
         found[subject] = [term for term in found[subject] if term not in theirs]
     rows = [(term, subject) for subject, some in found.items() for term in some]
     return list(zip(blind_terms([term for term, _ in rows], blinds), [subject for _, subject in rows], strict=True))
@@ -179,11 +186,10 @@ def blind_terms(wanted: Sequence[Term], blinds: Blinds) -> list[bytes]:
 
 def _message_facts(
     print_: Fingerprint, sent: Envelope, hosted: Sequence[str]
-) -> tuple[list[tuple[str, Json]], list[tuple[str, Json]]]:
-    own: list[tuple[str, Json]] = [
-        ("mail_from", sent.mail_from),
-        ("raw", fingerprint.octets(print_.raw)),
-    ]
+) -> tuple[list[tuple[str, Json]], list[tuple[str, Json]], list[tuple[str, Json]]]:
+    """What is sealed of the message itself, of its sender, and of several people at once."""
+    own: list[tuple[str, Json]] = [("raw", fingerprint.octets(print_.raw))]
+    sender: list[tuple[str, Json]] = [("mail_from", sent.mail_from)]
     shared: list[tuple[str, Json]] = []
     if print_.root is not None:
         own.append(("leaves", {"count": len(print_.leaves), "root": print_.root}))
@@ -191,14 +197,17 @@ def _message_facts(
         own.append(("relaxed", cast("dict[str, Json]", asdict(print_.relaxed))))
     if print_.reason is not None:
         own.append(("unparsed", print_.reason))
-    for name, fact in (("From", "from"), ("Subject", "subject"), ("Date", "date"), ("Message-ID", "message_id")):
+    for name, fact, part in (
+        ("From", "from", sender),
+        ("Subject", "subject", own),
+        ("Date", "date", own),
+        ("Message-ID", "message_id", own),
+        ("To", "to", shared),
+        ("Cc", "cc", shared),
+    ):
         value = print_.header(name)
         if value is not None:
-            own.append(_header(fact, value))
-    for name, fact in (("To", "to"), ("Cc", "cc")):
-        value = print_.header(name)
-        if value is not None:
-            shared.append(_header(fact, value))
+            part.append(_header(fact, value))
     few = len(print_.leaves) - len(print_.files) <= MAX_PARTS
     for name, leaf in print_.facts:
         if leaf.file is None and not few:
@@ -208,7 +217,7 @@ def _message_facts(
         if said.pop("file", None) is not None:
             said["where"] = "hosted" if leaf.file in hosted else "inside"
         own.append((name, said))
-    return own, shared
+    return own, sender, shared
 
 
 def _header(fact: str, value: str) -> tuple[str, Json]:

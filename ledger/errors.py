@@ -10,6 +10,9 @@
     │   ├── Blocked              a block covers it; the denial itself was recorded (``receipt``)
     │   ├── Adverse              what was to be claimed would not be true, or cannot be shown
     │   ├── Erased               what is asked for was kept here, and was erased
+    │   ├── Held                 a hold covers what was to be erased, or an erasure what was to be held
+    │   ├── Retained             its minimum retention has not passed
+    │   ├── SecondPerson         who asked for an erasure cannot approve it as well
     │   ├── KeyReused            an idempotency key came back with another body
     │   └── InFlight             the first request with this idempotency key is not answered yet
     ├── Damaged                what was kept is missing, or is not what the ledger recorded
@@ -73,6 +76,18 @@ class Adverse(Refused):
 
 class Erased(Refused):
     """What is asked for was kept here, and was erased; the message says when."""
+
+
+class Held(Refused):
+    """A hold covers what was to be erased; or an erasure is under way of what was to be held."""
+
+
+class Retained(Refused):
+    """The minimum retention of what was to be erased has not passed; the message says when it will have."""
+
+
+class SecondPerson(Refused):
+    """Two people are needed for an erasure, and this is the one who asked for it."""
 
 
 class KeyReused(Refused):

@@ -4,7 +4,7 @@ docs/format.md is the specification; this file is its table. Facts are closed ms
 wrong type, a float or a null is refused by the decoder itself. What a type cannot say (``grade`` belongs to the kind,
 ``candidates`` to ``one_of``) is said by `ledger.schema.check_facts`.
 
-Grades and attestations are explained in docs/format.md and, for certificates, by `GRADES` and `ATTESTATIONS`.
+Grades and attestations are explained in docs/format.md and, for people, by `ledger.grades`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ledger.spelling import Code, Count, Digest, File, Hash, Id, Line, Note, Origin, Recipient, Seq, Status, Time
 
@@ -28,25 +28,6 @@ Grade = Literal["G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"]
 Attestation = Literal["A", "B", "C", "D", "E"]
 Attribution = Literal["exact", "none", "one_of"]
 Scope = Literal["all", "file", "recipient"]
-
-GRADES: Final[Mapping[str, str]] = {
-    "G0": "recorded",
-    "G1": "relayed",
-    "G2": "delivered",
-    "G3": "content fetched",
-    "G4": "link followed",
-    "G5": "deliberate act",
-    "G6": "identified",
-    "G7": "bytes handed over",
-    "G8": "acknowledged",
-}
-ATTESTATIONS: Final[Mapping[str, str]] = {
-    "A": "a third party's signature over the exact bytes",
-    "B": "a MAC with a key we share: we could have forged it",
-    "C": "an authenticated channel, the body not covered",
-    "D": "our own observation",
-    "E": "an unauthenticated claim",
-}
 
 
 class Facts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
@@ -108,6 +89,14 @@ class Aborted(Download, frozen=True, kw_only=True):
     reason: Code | UnsetType = UNSET
 
 
+class Retention(Facts, frozen=True):
+    """How long a message is to be kept, in days: at least, and at most."""
+
+    minimum: Count
+    class_: Code = field(name="class")
+    maximum: Count | UnsetType = UNSET
+
+
 class MessageRecorded(Facts, frozen=True):
     content: Literal["hash_only", "kept"]
     envelope: Literal["declared", "given"]
@@ -115,6 +104,7 @@ class MessageRecorded(Facts, frozen=True):
     fingerprint: Code
     grade: Literal["G0"]
     recipients: Annotated[int, Meta(ge=1, le=99_999)]
+    retention: Retention | UnsetType = UNSET
 
 
 class Continued(Facts, frozen=True):

@@ -115,7 +115,8 @@ def _check_content(said: Case, content: bytes | None) -> str:
     total = said.message[0].facts.files if said.message and said.message[0].kind == "message.recorded" else 0
     files = f"{len(said.files)} of {total} files disclosed"
     if said.raw is None:
-        raise NotChecked(f"the digest of the message is not disclosed here, or was erased; it is none of the {files}")
+        why = f"was {said.erased}" if said.erased else "is not disclosed here, or was erased"
+        raise NotChecked(f"the digest of the message {why}; it is none of the {files}")
     if said.message[0].facts.fingerprint not in fingerprint.ALGORITHMS:
         raise NotChecked("the message's digest was made in a way that is not known here")
     try:

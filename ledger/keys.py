@@ -179,6 +179,12 @@ class KeyRing:
         """Number of the current epoch."""
         return len(self._fresh().ring.epochs)
 
+    @property
+    def past_epochs(self) -> list[int]:
+        """Numbers of the epochs before the current one whose keys were not destroyed."""
+        epochs = self._fresh().ring.epochs
+        return [epoch.epoch for epoch in epochs[:-1] if epoch.kek is not UNSET]
+
     def signer(self) -> Signer:
         """The key that signs now. Ask under the lock of the log's head, and sign that head's next state with it: a
         rotation that is finished in between introduced its key above that state."""

@@ -302,17 +302,17 @@ class Log(Keeping):
         """Lift a block wherever it is in force. ``details`` are those of `prepare_lift`."""
         return self.write(self.prepare_lift(message, block, **details))
 
-    def view(
-        self,
-        message: str | None,
-        what: str,
-        actor: tuple[str, str],
-        *,
-        recipient: str | None = None,
-        source: Source = "api",
-    ) -> Outcome:
+    def hold(self, message: str, **details: Any) -> Outcome:
+        """Let nothing of it be erased. ``details`` are those of `prepare_hold`."""
+        return self.write(self.prepare_hold(message, **details))
+
+    def release(self, message: str, hold: str, **details: Any) -> Outcome:
+        """End a hold. ``details`` are those of `prepare_release`."""
+        return self.write(self.prepare_release(message, hold, **details))
+
+    def view(self, message: str | None, what: str, actor: tuple[str, str], **details: Any) -> Outcome:
         """Record that somebody looked; the arguments are those of `prepare_view`."""
-        return self.write(self.prepare_view(message, what, actor, recipient=recipient, source=source))
+        return self.write(self.prepare_view(message, what, actor, **details))
 
     def export(
         self, message: str, *, recipient: str | None = None, kind: str = "history", file: str | None = None

@@ -16,6 +16,7 @@ from ledger.disclosure import parse
 from ledger.drafts import Opening, openings_of
 from ledger.entry import Entry
 from ledger.errors import UnknownReference
+from ledger.retention import Term
 from ledger.state import FIRSTS, NEVER, Chain
 from ledger.store import find
 from ledger.store.read import Reader
@@ -26,7 +27,7 @@ Disclosures = Callable[[Sequence[int]], Mapping[int, Sequence[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is recorded of one recipient. ``address`` and ``role`` are None once he was erased.
+    """What is recorded of one recipient. ``address`` and ``role`` are None once he was erased, by the entry ``erased``.
 
     ``state`` is a word of `ledger.state.STATES`, and ``states`` are all that hold. ``firsts`` has the first entry of
     each kind that is remembered, ``blocks`` the blocks in force by file, ``downloads`` the files of which a hand-over
@@ -43,6 +44,8 @@ class Standing:
     firsts: Mapping[str, int]
     blocks: Mapping[str, tuple[str, ...]]
     downloads: tuple[str, ...]
+    holds: tuple[str, ...]
+    erased: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Overview:
     were not erased.
 
     ``unattributed`` has the first of each kind on the message's own chain: events of nobody in particular. ``times``
-    says of every entry named here when it was recorded.
+    says of every entry named here when it was recorded. ``holds`` are those of the message as a whole, ``erased`` is
+    the entry that says it is erased, ``term`` how long it is to be kept, where that was said.
     """
 
     message: str
@@ -65,6 +69,9 @@ class Overview:
     recipients: tuple[Standing, ...]
     unattributed: Mapping[str, int]
     times: Mapping[int, str]
+    holds: tuple[str, ...]
+    erased: int | None
+    term: Term | None
 
 
 def overview(reader: Reader, disclosures: Disclosures, message: str) -> Overview:
@@ -79,6 +86,8 @@ def overview(reader: Reader, disclosures: Disclosures, message: str) -> Overview
     recipients = tuple(standing(chain, known.get(chain.id)) for chain in chains)
     unattributed = firsts(own)
     seqs = {seq for said in (unattributed, *(r.firsts for r in recipients)) for seq in said.values()}
+    erased = _seq(own.erased)
+    seqs |= {seq for seq in (erased, *(r.erased for r in recipients)) if seq is not None}
     with reader.snapshot() as connection:
         told = [entry.decode(data) for data in find.entries(connection, seqs)]
     facts: Any = made[0].facts
@@ -94,7 +103,14 @@ def overview(reader: Reader, disclosures: Disclosures, message: str) -> Overview
         recipients=recipients,
         unattributed=unattributed,
         times={one.seq: one.at for one in (made[0], *told)},
+        holds=own.holds,
+        erased=erased,
+        term=own.term,
     )
+
+
+def _seq(seq: int) -> int | None:
+    return None if seq == NEVER else seq
 
 
 def recording(reader: Reader, message: Chain) -> list[Entry]:
@@ -131,6 +147,8 @@ def standing(chain: Chain, known: Opening | None) -> Standing:
         firsts=firsts(chain),
         blocks=blocks,
         downloads=chain.fetched,
+        holds=chain.holds,
+        erased=_seq(chain.erased),
     )
 
 

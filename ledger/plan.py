@@ -14,14 +14,15 @@ from msgspec import UNSET, Struct, UnsetType
 from ledger.blobs import Blob
 from ledger.entry import Entry
 from ledger.event import MAX_ITEMS, Clock, Continued, Facts, Source
+from ledger.pending import Pending
 from ledger.state import Chain
 
 
 class Sealed(Struct, frozen=True, gc=False):
     """Disclosures made ready: whose data key protects them, their texts D and the digests that go into the entry.
 
-    ``subject`` is the id of a message's or recipient's chain, ``<chain id>:shared`` or ``person:<blind index>``; empty
-    for the chain the entry itself stands on. No two of an entry have the same.
+    ``subject`` is the id of a message's or recipient's chain, that of a message and ``:sender`` or ``:shared``, or
+    ``person:<blind index>``; empty for the chain the entry itself stands on. No two of an entry have the same.
     """
 
     subject: str
@@ -72,6 +73,12 @@ class View(Protocol):
     def entry(self, seq: int) -> tuple[int, Entry] | None:
         """``no`` of its chain, and the entry."""
 
+    def numbered(self, numbers: Sequence[int]) -> Sequence[Chain]:
+        """The chains of these numbers, in their order."""
+
+    def pending(self, erasure: str) -> Sequence[Pending]:
+        """What is still to be done of an erasure: a row for each chain, by their numbers. None once it is done."""
+
 
 class Plan(Struct, gc=False):
     """What an act will write. ``repeats`` is the seq of what an earlier request already wrote instead; ``denied`` says
@@ -86,6 +93,8 @@ class Plan(Struct, gc=False):
     """What a message that is recorded here is found by: blind index, and the subject whose erasure deletes it."""
     blobs: Sequence[Blob] = ()
     """What is kept of a message that is recorded here; it lies in its place already."""
+    erasure: tuple[str, Sequence[Pending]] | None = None
+    """What is from now on still to be done of an erasure."""
 
 
 class Act(Protocol):

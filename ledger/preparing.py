@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from ledger import act, drafts
+from ledger import act, drafts, hold
 from ledger.act import Event
 from ledger.canonical import Json
 from ledger.chance import Chance
@@ -18,7 +18,7 @@ from ledger.errors import InvalidRequest
 from ledger.event import Source
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
-from ledger.plan import Act
+from ledger.plan import Act, Sealed
 from ledger.reading import Reading
 from ledger.sequencer import Outcome
 
@@ -93,6 +93,36 @@ class Preparing(Reading):
         because = UNSET if reason is None else reason
         return act.Lift(message, block, self.new_id(), source, because, drafts.seal("", sealed, self._chance))
 
+    def prepare_hold(
+        self,
+        message: str,
+        *,
+        recipient: str | None = None,
+        reason: str | None = None,
+        sealed: Sequence[tuple[str, Json]] = (),
+        source: Source = "api",
+    ) -> hold.Place:
+        """A hold of a message, or of one recipient of it, made ready for `submit`."""
+        drafts.check_source(source)
+        id = self.new_id()
+        because = _reason("hold.placed", id, reason)
+        number = 0 if recipient is None else drafts.number_of(recipient)
+        return hold.Place(message, number, id, source, because, self.seal("", sealed))
+
+    def prepare_release(
+        self,
+        message: str,
+        id: str,
+        *,
+        reason: str | None = None,
+        sealed: Sequence[tuple[str, Json]] = (),
+        source: Source = "api",
+    ) -> hold.Release:
+        """The end of a hold made ready for `submit`."""
+        drafts.check_source(source)
+        because = _reason("hold.released", id, reason)
+        return hold.Release(message, id, source, because, self.seal("", sealed))
+
     def prepare_view(
         self,
         message: str | None,
@@ -114,10 +144,14 @@ class Preparing(Reading):
         number = 0 if recipient is None else drafts.number_of(recipient)
         return Event(message, number, "content.viewed", facts, source, sealed)
 
+    def seal(self, subject: str, facts: Sequence[tuple[str, Json]]) -> Sequence[Sealed]:
+        """What an act seals under the data key of a subject."""
+        return drafts.seal(subject, facts, self._chance)
+
     def person(self, id: str, name: str) -> tuple[str, str]:
         """An acting person, known as ``id`` (never the name) wherever he acts: under whose data key his name is sealed,
         and the name."""
-        return f"person:{self.ring.blind('actor', id).hex()}", name
+        return self.acting(id), name
 
     def request_key(self, scope: str, key: str) -> bytes:
         """The idempotency key of a request as stored. Under the ring: nobody else can tell which keys stand there, or
@@ -131,3 +165,9 @@ class Preparing(Reading):
     def new_id(self) -> str:
         """A fresh id."""
         return uuid7(self._now(), self._chance(10))
+
+
+def _reason(kind: str, hold: str, reason: str | None) -> str | UnsetType:
+    """InvalidRequest unless these are a hold's words."""
+    drafts.facts_of(kind, {"hold": hold} | ({} if reason is None else {"reason": reason}))
+    return UNSET if reason is None else reason

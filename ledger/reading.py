@@ -11,7 +11,7 @@ from ledger import blobs, content, drafts, entry, vault
 from ledger.blobs import Blobs
 from ledger.content import Content
 from ledger.drafts import Opening
-from ledger.errors import Damaged, Erased, Unavailable, UnknownReference
+from ledger.errors import Damaged, Erased, SecretError, Unavailable, UnknownReference
 from ledger.identify import Identified, Kept, identify
 from ledger.keys import KeyRing, MasterKey, Random, ring_path
 from ledger.overview import Overview, named, overview, recording
@@ -45,6 +45,10 @@ class Reading:
         """The API keys of this log."""
         return Credentials(self.reader.engine, partial(self.ring.blind, MAC))
 
+    def acting(self, id: str) -> str:
+        """The subject of the data key of an acting person, who is known as ``id`` wherever he acts."""
+        return f"person:{self.ring.blind('actor', id).hex()}"
+
     def message(self, id: str) -> Chain:
         """A message's own chain; UnknownReference."""
         chain = self.reader.chain(id)
@@ -55,11 +59,25 @@ class Reading:
     def disclosures(self, seqs: Sequence[int], subjects: Sequence[str] | None = None) -> dict[int, list[str]]:
         """What is sealed on these entries, as far as it was not erased, and under the data keys of ``subjects`` only if
         any are given: D texts by seq."""
+        try:
+            return self._open(seqs, subjects)
+        except SecretError:
+            # Between the look at the rows and the look at the ring an epoch may have been turned.
+            return self._open(seqs, subjects)
+
+    def _open(self, seqs: Sequence[int], subjects: Sequence[str] | None) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
         for seq, subject, epoch, wrapped, box in self.reader.boxes(seqs, subjects):
             cipher = self.ring.open_data_key(subject, epoch, wrapped)
             found.setdefault(seq, []).extend(vault.open_box(cipher, self.id, seq, box))
         return found
+
+    def boxes(self, seq: int) -> list[tuple[str, list[str]]]:
+        """What is sealed on an entry and was not erased: D texts, by the subject whose data key they are under."""
+        return [
+            (subject, vault.open_box(self.ring.open_data_key(subject, epoch, wrapped), self.id, seq, box))
+            for _, subject, epoch, wrapped, box in self.reader.boxes([seq])
+        ]
 
     def disclosed(self, message: str) -> dict[str, Any]:
         """Names and values sealed on a message's first entry and its continuations."""

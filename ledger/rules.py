@@ -36,6 +36,7 @@ RULES: Final = {
     "block": "a block covers its message and the recipients and files it says; who names a block finds it in force",
     "block.access": "nothing that a block forbids stands between the block and its lift",
     "block.late": "late marks what came from elsewhere about a covered file, always and only",
+    "hold": "what is released is a hold in force on that chain, and nothing is erased that one covers",
     "closing": "a closing act closes the message, exactly the recipients it says, and the log, all in the same words",
     "closing.keys": "a closing entry names every key entry up to it",
     "certificate": "a certificate is issued once, and before anything else is said of its number",

@@ -256,8 +256,9 @@ def relax(struct: type[Struct]) -> tuple[type[Struct], Checks]:
             fields.append((field.name, relaxed) if field.required else (field.name, relaxed, field.default))
             if slow is not None:
                 patterned.append((field.name, slow))
+        spelt = {field.name: field.encode_name for field in msgspec.structs.fields(struct)}
         made = msgspec.defstruct(
-            struct.__name__, fields, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False
+            struct.__name__, fields, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False, rename=spelt
         )
         known = _structs[struct] = made, Checks(patterned)
     return known

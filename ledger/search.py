@@ -131,6 +131,7 @@ def _tell(
 ) -> list[Found]:
     # What names several people stays closed: of nobody beyond those shown is anything told.
     subjects = [one.id for message in messages for one in (message, *recipients[message.no])]
+    subjects += [message.id + drafts.SENDER for message in messages]
     texts = opened([seq for _, seq, _ in recordings], subjects)
     disclosed: dict[int, dict[str, Json]] = {message.no: {} for message in messages}
     first: dict[int, tuple[int, str]] = {}

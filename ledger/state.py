@@ -14,6 +14,7 @@ from ledger import canonical
 from ledger.entry import Entry
 from ledger.event import KINDS
 from ledger.policy import Block
+from ledger.retention import Term
 
 FIRSTS: Final = {
     "relay.accepted": 0,
@@ -42,6 +43,7 @@ STATES: Final = {
 anyone's; ``recorded`` always holds, ``blocked`` while a block is in force."""
 
 NEVER: Final = -1
+_KEPT: Final = frozenset({"erasure.done", "erasure.requested", "hold.placed", "hold.released"})
 _DENIED: Final = FIRSTS["access.denied"]
 _EVENTS: Final = {
     name: (int(kind.grade[1]), kind.access, name.startswith("download."), FIRSTS.get(name))
@@ -56,17 +58,22 @@ class Chain:
 
     ``no`` numbers chains from 0 (the log's own) in the order they were opened. ``root`` is the ``no`` of the message a
     chain belongs to (its own for a message). ``ordinal`` is 0 on a message's chain and k on that of recipient ``rk``.
-    ``n`` counts entries; ``leaf`` is the hex leaf hash of the last. ``blocks`` are those in force.
+    ``n`` counts entries; ``leaf`` is the hex leaf hash of the last. ``blocks`` and ``holds`` are those in force.
+    ``erasures`` were asked for and are not done; ``erased`` is the entry of the last that took all there was on this
+    chain; ``term`` is how long a message is to be kept, as it was said when it was recorded.
     """
 
     __slots__ = (
         "accesses",
         "beat",
         "blocks",
+        "erased",
+        "erasures",
         "fetched",
         "files",
         "firsts",
         "grade",
+        "holds",
         "id",
         "keys",
         "leaf",
@@ -75,6 +82,7 @@ class Chain:
         "ordinal",
         "recipients",
         "root",
+        "term",
     )
 
     def __init__(self, no: int, id: str, root: int, ordinal: int, files: int = 0) -> None:
@@ -93,6 +101,10 @@ class Chain:
         self.fetched: tuple[str, ...] = ()
         self.keys: tuple[int, ...] = ()
         self.beat = ""
+        self.holds: tuple[str, ...] = ()
+        self.erasures: tuple[str, ...] = ()
+        self.erased = NEVER
+        self.term: Term | None = None
 
     @property
     def type(self) -> str:
@@ -153,15 +165,40 @@ class Chain:
         elif kind == "message.recorded":
             self.files = facts.files
             self.recipients = facts.recipients
+            if facts.retention is not UNSET:
+                self.term = Term.of(facts.retention, entry.at)
+        elif kind in _KEPT:
+            self._keep(entry)
         elif kind in ("ledger.started", "ledger.heartbeat"):
             self.beat = entry.at
         elif kind.startswith("key."):
             self.keys += (entry.seq,)
 
+    def _keep(self, entry: Entry) -> None:
+        facts: Any = entry.facts
+        match entry.kind:
+            case "hold.placed":
+                self.holds += (facts.hold,)
+            case "hold.released":
+                self.holds = tuple(id for id in self.holds if id != facts.hold)
+            case "erasure.requested":
+                self.erasures += (facts.erasure,)
+            case "erasure.done":
+                self.erasures = tuple(id for id in self.erasures if id != facts.erasure)
+                # On a message's chain, of one recipient or one person, it leaves the message itself.
+                if self.ordinal or facts.subject == "message":
+                    self.erased = entry.seq
+
     def _fetch(self, entry: Entry) -> None:
         file = getattr(entry.facts, "file", UNSET)
         if file is not UNSET and file not in self.fetched:
             self.fetched += (file,)
+
+    @property
+    def has_extra(self) -> bool:
+        """Whether `extra` has anything to say."""
+        few = self.blocks or self.fetched or self.keys or self.beat or self.holds or self.erasures or self.term
+        return bool(few) or self.erased != NEVER
 
     def extra(self) -> str:
         """What few chains have, as canonical JSON; empty when there is nothing."""
@@ -174,6 +211,14 @@ class Chain:
             said["keys"] = list(self.keys)
         if self.beat:
             said["beat"] = self.beat
+        if self.holds:
+            said["holds"] = list(self.holds)
+        if self.erasures:
+            said["erasures"] = list(self.erasures)
+        if self.erased != NEVER:
+            said["erased"] = self.erased
+        if self.term is not None:
+            said["term"] = list[canonical.Json](self.term.to_list())
         return canonical.dumps(said).decode("ascii") if said else ""
 
     def set_extra(self, text: str) -> None:
@@ -184,3 +229,7 @@ class Chain:
             self.fetched = tuple(said.get("fetched", []))
             self.keys = tuple(said.get("keys", []))
             self.beat = said.get("beat", "")
+            self.holds = tuple(said.get("holds", []))
+            self.erasures = tuple(said.get("erasures", []))
+            self.erased = said.get("erased", NEVER)
+            self.term = Term(*said["term"]) if "term" in said else None

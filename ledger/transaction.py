@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import UNSET, Struct
 
-from ledger import blobs, tiles
 from ledger import entry as entries
+from ledger import pending, tiles
 from ledger.act import Event, Recording
 from ledger.blobs import Blob
 from ledger.entry import TYPES, Entry
@@ -23,11 +22,12 @@ from ledger.errors import UnknownReference
 from ledger.event import MAX_ITEMS, Continued, Facts, Stepped
 from ledger.ids import format_time
 from ledger.merkle import Growth
+from ledger.pending import Pending
 from ledger.plan import Act, Plan, Sealed, View, Write, split
+from ledger.sealing import Box, DataKeys, seal
 from ledger.state import Chain
 from ledger.store.append import Appender, Head, Rows, lookup_row
 from ledger.tree import Tree
-from ledger.vault import NONCE_SIZE, seal_box
 
 
 class Recorded(Struct, frozen=True, gc=False):
@@ -36,19 +36,6 @@ class Recorded(Struct, frozen=True, gc=False):
     seq: int
     leaf: str
     data: bytes
-
-
-class DataKeys(Protocol):
-    """Where data keys come from."""
-
-    def new_data_keys(self, subjects: Sequence[str]) -> Sequence[tuple[int, bytes, AESGCM]]:
-        """Epoch, wrapped key and cipher of a fresh key for each subject."""
-
-    def open_data_key(self, subject: str, epoch: int, wrapped: bytes) -> AESGCM:
-        """The cipher of a stored key."""
-
-    def blind(self, kind: str, value: str) -> bytes:
-        """A MAC under the ring's blind-index key, 32 bytes."""
 
 
 class Transaction(View):
@@ -71,7 +58,8 @@ class Transaction(View):
         self._tokens = tree.tokens
         self._unused: set[str] = set()
         self._transfers: dict[str, tuple[int, str, bool] | None] = {}
-        self._boxes: list[tuple[int, str, Sequence[str]]] = []
+        self._erasures: dict[str, Sequence[Pending]] = {}
+        self._boxes: list[Box] = []
         self._blobs: list[tuple[Chain, Blob]] = []
         self._pending: list[Chain] = []
         self._messages: dict[int, str] = {}
@@ -189,6 +177,22 @@ class Transaction(View):
         found = self._appender.entries([seq]).get(seq)
         return None if found is None else (found[0], entries.decode(found[1]))
 
+    def numbered(self, numbers: Sequence[int]) -> Sequence[Chain]:
+        known = self._chains | {0: self.log}
+        if missing := sorted(set(numbers).difference(known)):
+            for chain in self._appender.numbered(missing):
+                known[chain.no] = self._chains.setdefault(chain.no, chain)
+        return [known[no] for no in numbers]
+
+    def pending(self, erasure: str) -> Sequence[Pending]:
+        if erasure not in self._erasures:
+            found = [pending.from_row(row, self._seal_pending) for row in self._appender.erasures(erasure)]
+            self._erasures[erasure] = [one for one in found if one is not None]
+        return self._erasures[erasure]
+
+    def _seal_pending(self, claim: str) -> bytes:
+        return self._keys.blind(pending.MAC, claim)
+
     def recorded_at(self, seq: int) -> Recorded:
         """An entry that stands, of this batch or an earlier one."""
         if seq >= self._first:
@@ -246,6 +250,12 @@ class Transaction(View):
             self._blobs += [(plan.writes[0].chain, blob) for blob in plan.blobs]
         if plan.transfers is not None and plan.denied is None:
             self._move(plan.writes[0].chain, *plan.transfers)
+        if plan.erasure is not None:
+            id, left = plan.erasure
+            self._erasures[id] = left
+            self.rows.moved.append(id)
+            self.rows.erasures = [row for row in self.rows.erasures if row[0] != id]
+            self.rows.erasures += [one.to_row(self._seal_pending) for one in left]
         return made
 
     def _open_pending(self) -> None:
@@ -323,8 +333,8 @@ class Transaction(View):
 
     def finish(self) -> Head:
         """Boxes, tiles, projections; the head as it will be."""
-        self._seal()
         tree, rows = self._tree, self.rows
+        seal(self._boxes, self._blobs, tree, rows, self._appender, self._keys, self._head.log, self._random)
         self.growth = tree.frontier.grow(self._leaves)
         tree.edge, full = tiles.grow(tree.edge, self.growth.runs)
         rows.tiles = [(tile.level, tile.index, data) for tile, data in full]
@@ -349,41 +359,6 @@ class Transaction(View):
         )
         self._made = replace(made, mac=self._keys.blind("head", made.claim()))
         return self._made
-
-    def _seal(self) -> None:
-        if not self._boxes:
-            return
-        ciphers = self._tree.ciphers
-        missing = {subject for _, subject, _ in self._boxes if subject not in ciphers}
-        missing |= {blob.subject for _, blob in self._blobs if blob.subject not in ciphers}
-        if missing:
-            # A chain that is opened here has no key yet; what is shared is named after its message's chain.
-            opened = {chain.id for chain in self.rows.opened}
-            older = sorted(subject for subject in missing if subject[:36] not in opened)
-            stored = self._appender.data_keys(older) if older else {}
-            for subject, (no, epoch, wrapped) in stored.items():
-                known = self._tree.doubtful.pop(subject, None)
-                if known is None or known[0] != no:
-                    known = no, self._keys.open_data_key(subject, epoch, wrapped)
-                ciphers[subject] = known
-            fresh, tree = sorted(missing.difference(stored)), self._tree
-            for subject, (epoch, wrapped, cipher) in zip(fresh, self._keys.new_data_keys(fresh), strict=True):
-                tree.last_key = 1 + (self._appender.last_data_key() if tree.last_key is None else tree.last_key)
-                ciphers[subject] = (tree.last_key, cipher)
-                self.rows.data_keys.append((tree.last_key, subject, epoch, wrapped))
-        random = self._random(NONCE_SIZE * len(self._boxes))
-        log = self._head.log
-        rows = self.rows.sealed
-        at = 0
-        for seq, subject, texts in self._boxes:
-            no, cipher = ciphers[subject]
-            end = at + NONCE_SIZE
-            rows.append((seq, no, seal_box(cipher, log, seq, texts, random[at:end])))
-            at = end
-        for message, blob in self._blobs:
-            no, cipher = ciphers[blob.subject]
-            wrapped = blobs.wrap(cipher, blob, log, message.id, self._random(NONCE_SIZE))
-            self.rows.blobs.append((message.no, blob.part, blob.name, blob.size, blob.small, no, wrapped))
 
     def keep(self) -> None:
         """The batch is durable: what this transaction knows is what the next one starts from."""

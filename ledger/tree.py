@@ -38,9 +38,11 @@ class Tree:
         """By ``no``."""
         self.log: Chain | None = None
         self.tokens: dict[str, int] = {}
-        self.ciphers: dict[str, tuple[int, AESGCM]] = {}
-        self.doubtful: dict[str, tuple[int, AESGCM]] = {}
-        """Ciphers from before another process wrote: it may have destroyed their data keys."""
+        self.ciphers: dict[str, tuple[int, AESGCM, bytes]] = {}
+        """By subject: number, cipher, and the wrapped key that it is of."""
+        self.doubtful: dict[str, tuple[int, AESGCM, bytes]] = {}
+        """Ciphers from before another process wrote: it may have destroyed their data keys, and made others under the
+        same numbers. The wrapped key tells whether it is still the one."""
         self.last_key: int | None = None
         """The newest data key's number; None where it has to be asked."""
 

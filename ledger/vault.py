@@ -32,7 +32,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def wrap(kek: AESGCM, epoch: int, subject: str, log: str, key: bytes, nonce: bytes) -> bytes:
-    """A data key as it is stored: 60 bytes. ``subject`` is the chain's id, or that and ``:shared``."""
+    """A data key as it is stored: 60 bytes. ``subject`` is as `ledger.plan.Sealed` has it."""
     if len(key) != KEY_SIZE:
         raise FormatError(f"data key: not {KEY_SIZE} bytes long")
     return _seal(kek, key, _key_place(log, epoch, subject), nonce)

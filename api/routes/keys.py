@@ -9,7 +9,7 @@ from typing import Annotated
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
-from api import answers, bodies, schemas
+from api import answers, bodies, schemas_keys
 from api.openapi import body_of, needs, problems
 from api.service import serving
 
@@ -19,8 +19,8 @@ router = APIRouter(tags=["keys"])
 @router.post(
     "/v1/keys",
     status_code=201,
-    response_model=schemas.MadeKey,
-    openapi_extra=needs("keys") | body_of(schemas.NewKey),
+    response_model=schemas_keys.MadeKey,
+    openapi_extra=needs("keys") | body_of(schemas_keys.NewKey),
     responses=problems("too-large", "unsupported-media-type", "invalid"),
 )
 async def create(request: Request) -> Response:
@@ -28,7 +28,7 @@ async def create(request: Request) -> Response:
     keys and revoke it."""
     service = serving(request)
     await service.caller(request, "keys")
-    said = bodies.parse(schemas.NewKey, await bodies.read_json(request))
+    said = bodies.parse(schemas_keys.NewKey, await bodies.read_json(request))
     label = said.role if said.label is None else said.label
     key, made = await anyio.to_thread.run_sync(
         service.credentials.create, said.role, label, time.time_ns() // 1000, os.urandom
@@ -36,7 +36,7 @@ async def create(request: Request) -> Response:
     return answers.created({"key": key} | made.document())
 
 
-@router.get("/v1/keys", response_model=schemas.Keys, openapi_extra=needs("keys"), responses=problems())
+@router.get("/v1/keys", response_model=schemas_keys.Keys, openapi_extra=needs("keys"), responses=problems())
 async def keys(request: Request) -> Response:
     """All keys, the oldest first, revoked ones too: what each may do, and when it was last used."""
     service = serving(request)

@@ -60,6 +60,7 @@ class _Sent(NamedTuple):
     roles: Sequence[str]
     hosted: Sequence[str]
     keep: bytes | None = None
+    retention: str | None = None
 
 
 @router.post(
@@ -85,6 +86,7 @@ async def record(request: Request) -> Response:
             sent.envelope,
             sent.roles,
             hosted=sent.hosted,
+            retention=service.settings.retention_class(sent.retention),
             actor=service.log.person(caller.id, caller.name),
         )
     )
@@ -136,8 +138,15 @@ def _given(body: bytes, content_type: str, limit: int) -> _Sent:
         raise Problem("too-large", f"the envelope is longer than {ENVELOPE_LIMIT:,} bytes")
     wanted = bodies.parse(schemas.Envelope, said)
     sent = envelope.given(wanted.mail_from, wanted.rcpt_to)
-    keep = octets if wanted.keep_content else None
-    return _Sent((said, octets), fingerprint.take(octets), sent, envelope.roles(octets, sent), wanted.hosted, keep)
+    return _Sent(
+        (said, octets),
+        fingerprint.take(octets),
+        sent,
+        envelope.roles(octets, sent),
+        wanted.hosted,
+        octets if wanted.keep_content else None,
+        wanted.retention,
+    )
 
 
 def _declared(octets: bytes) -> _Sent:
@@ -152,4 +161,11 @@ def _hash_only(body: bytes) -> _Sent:
     sent = envelope.given(wanted.envelope.mail_from, wanted.envelope.rcpt_to)
     taken = hashonly.from_json(wanted.fingerprint)
     # The headers stayed with the sender, so nothing tells a To from a Bcc.
-    return _Sent((body,), taken, sent, ["envelope"] * len(sent.rcpt_to), wanted.envelope.hosted)
+    return _Sent(
+        (body,),
+        taken,
+        sent,
+        ["envelope"] * len(sent.rcpt_to),
+        wanted.envelope.hosted,
+        retention=wanted.envelope.retention,
+    )

@@ -18,6 +18,7 @@ from api.service import Caller, Service, serving
 from ledger import search
 from ledger.errors import UnknownReference
 from ledger.overview import Overview, Standing
+from ledger.retention import Term
 from ledger.search import Found, Wanted
 from ledger.sequencer import Submission
 from ledger.state import Chain
@@ -135,8 +136,20 @@ def _overview(said: Overview) -> dict[str, Any]:
         "files": [_file(f"f{number}", sealed) for number in range(1, said.files + 1)],
         "recipients": [_recipient(one, said) for one in said.recipients],
         "unattributed": _firsts(said.unattributed, said),
+        "holds": said.holds,
     }
-    return told | _known({"mail_from": sealed.get("mail_from"), "raw": sealed.get("raw")})
+    kept = None if said.term is None else _term(said.term)
+    known = {"mail_from": sealed.get("mail_from"), "raw": sealed.get("raw")}
+    return told | _known(known | {"retention": kept, "erased": _entry(said.erased, said)})
+
+
+def _term(term: Term) -> dict[str, Any]:
+    told: dict[str, Any] = {"class": term.name, "minimum": term.minimum, "erasable": term.erasable}
+    return told if term.due is None else told | {"maximum": term.maximum, "due": term.due}
+
+
+def _entry(seq: int | None, said: Overview) -> dict[str, Any] | None:
+    return None if seq is None else {"seq": seq, "at": said.times[seq]}
 
 
 def _file(name: str, sealed: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,8 +167,9 @@ def _recipient(one: Standing, said: Overview) -> dict[str, Any]:
         "grade": one.grade,
         "firsts": _firsts(one.firsts, said),
         "files": [{"id": f, "fetched": f in one.downloads, "blocks": one.blocks.get(f, ())} for f in files],
+        "holds": one.holds,
     }
-    return told | _known({"address": one.address, "role": one.role})
+    return told | _known({"address": one.address, "role": one.role, "erased": _entry(one.erased, said)})
 
 
 def _firsts(firsts: Mapping[str, int], said: Overview) -> dict[str, Any]:

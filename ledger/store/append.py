@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ledger.errors import RolledBack, StoreUnavailable
@@ -64,6 +64,12 @@ def check_mac(head: Head, mac: Callable[[str], bytes]) -> None:
         raise RolledBack("the head of the ledger was changed by something that is not a ledger: its MAC does not hold")
 
 
+def move_on(head: Head, mac: Callable[[str], bytes]) -> Head:
+    """The same ledger under another batch: whoever remembers the one before reads anew what he needs."""
+    moved = replace(head, batch=head.batch + 1)
+    return replace(moved, mac=mac(moved.claim()))
+
+
 @dataclass(slots=True)
 class Rows:
     """Everything one batch writes, by table. ``chains`` existed before; ``opened`` did not."""
@@ -82,6 +88,9 @@ class Rows:
     transfers: list[Row] = field(default_factory=list)
     lookups: list[Row] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    """Erasures whose rows go, before those in ``erasures`` come."""
+    erasures: list[Row] = field(default_factory=list)
 
 
 class Appender(Protocol):
@@ -126,6 +135,23 @@ class Appender(Protocol):
     def data_keys(self, subjects: Sequence[str]) -> Mapping[str, tuple[int, int, bytes]]:
         """Number, epoch and wrapped key of each subject that has one."""
 
+    def numbered(self, numbers: Sequence[int]) -> Sequence[Chain]:
+        """The chains of these numbers."""
+
+    def erasures(self, id: str) -> Sequence[Row]:
+        """What is stored of an erasure that is not done yet."""
+
+    def rewrap(self, rows: Sequence[Row]) -> None:
+        """Put (epoch, wrapped key, number) in place of what stands there for a data key."""
+
+    def destroy(self, subjects: Sequence[str], messages: Sequence[int]) -> list[int]:
+        """Delete the data keys of these subjects, what is sealed under them, and what is found by it; they are of these
+        messages (by number), or of acting persons. Of what is kept under them the names stay, for `Reader.doomed`.
+        Returns the numbers of the keys that stood."""
+
+    def drop_blobs(self) -> None:
+        """Delete these names: the blobs are gone."""
+
     def last_data_key(self) -> int:
         """The highest number of any data key, -1 when there is none."""
 
@@ -168,7 +194,7 @@ def chain_of(row: Row) -> Chain:
 
 def row_of(chain: Chain) -> Row:
     """A row in the order of `CHAIN_COLUMNS`."""
-    extra = chain.extra() if chain.blocks or chain.fetched or chain.keys or chain.beat else ""
+    extra = chain.extra() if chain.has_extra else ""
     return (
         chain.no,
         chain.id,

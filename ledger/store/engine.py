@@ -98,6 +98,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
+        # What is deleted is overwritten, so that what was erased is not left behind in the file's free space.
+        "secure_delete=ON",
         f"cache_size=-{CACHE_KIB}",
         f"wal_autocheckpoint={WAL_PAGES}",
         "temp_store=MEMORY",

@@ -8,7 +8,7 @@ opened. What it cannot find stands in docs/threat-model.md, "Whoever can write t
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 from sqlalchemy import Connection, func, select
 
-from ledger import disclosure, entry, vault
+from ledger import disclosure, entry, pending, vault
 from ledger.act import WHOLE
 from ledger.blobs import Blobs
 from ledger.errors import LedgerError
@@ -75,9 +75,11 @@ def inspect(
             found.say("head: mac is not of this key ring")
         stored = {"chains": 0, "tokens": 0, "transfers": 0}
         erasing: set[int] = set()
+        asked: dict[tuple[str, int], int] = {}
         for part in range(parts):
             folded = fold(reader.rows(part, parts))
             erasing |= folded.erasing
+            asked |= {(id, no): chain.root for no, chain in folded.chains.items() for id in chain.erasures}
             with reader.snapshot() as connection:
                 stored["chains"] += _chains(connection, folded, part, parts, found)
                 _references(connection, folded, found, stored)
@@ -88,6 +90,7 @@ def inspect(
         _counts(connection, head, stored, found)
         indexes = _indexes(connection, head, found)
         _subjects(connection, found)
+        erasing |= _erasures(connection, keys, asked, found)
     compared = None if keys is None else Comparison(keys, head.claim(), stored["chains"])
     _boxes(reader, keys, head, indexes, erasing, compared, found, progress)
     for finding in kept.findings(reader, keys, head.log, erasing, store):
@@ -240,6 +243,24 @@ def _subjects(connection: Connection, found: Inspection) -> None:
         found.say(f"data_keys: nothing is sealed under {count} of them")
 
 
+def _erasures(
+    connection: Connection, keys: Keys | None, asked: Mapping[tuple[str, int], int], found: Inspection
+) -> set[int]:
+    """What is still to be done is what the entries have asked for. Returns the messages of which something may be gone
+    already."""
+    rows = [tuple(row) for row in connection.execute(select(t.erasures))]
+    if strange := {(row[0], row[1]) for row in rows} ^ asked.keys():
+        found.say(f"erasures: {len(strange)} rows are not what the entries say")
+    if keys is None:
+        return {asked.get((row[0], row[1]), -1) for row in rows}
+    read = [pending.from_row(row, partial(keys.blind, pending.MAC)) for row in rows]
+    genuine = [one for one in read if one is not None]
+    if len(genuine) != len(rows):
+        count = len(rows) - len(genuine)
+        found.say(f"erasures: {count} rows were not made by Postseal, or were changed since; nothing is erased by them")
+    return {asked.get((one.id, one.chain), -1) for one in genuine if not one.waiting}
+
+
 def _boxes(
     reader: Reader,
     keys: Keys | None,
@@ -257,15 +278,16 @@ def _boxes(
             made = entry.decode(data)
             indexes.compare(seq, made, found)
             digests = set(made.sealed)
-            erased = root in erasing or 0 in erasing
+            # An acting person who was erased is told of on the log's chain; he sealed one thing on an entry, his name.
+            erased, acted = root in erasing, 0 in erasing
             for row in sealed(seq):
-                held = _open(keys, head.log, row, digests, erased, found)
+                held = _open(keys, head.log, row, digests, erased or acted, found)
                 digests -= held.keys()
                 if compared is not None and held:
                     compared.take(made, root, row[1], held.values())
             if digests and keys is not None:
                 found.erased += len(digests)
-                if not erased:
+                if not erased and not (acted and len(digests) == 1):
                     gone = f"{len(digests)} of what entry {seq} sealed are gone"
                     found.say(f"sealed: {gone}, and no entry tells of an erasure")
         if progress is not None:

@@ -13,6 +13,7 @@ from ledger.errors import StoreUnavailable, Unavailable
 from ledger.state import Chain
 from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Conflict, Head, Row, Rows, chain_of, row_of
 from ledger.store.copying import CHANGED, GROWING, changed, stream
+from ledger.store.destroying import destroy, drop_blobs
 from ledger.store.engine import explain
 
 LOCK_TIMEOUT = "30s"
@@ -29,6 +30,7 @@ _UPDATE_CHAINS = (
 _TYPES: Mapping[str, Sequence[str]] = {
     "blobs": ("int8", "text", "text", "int8", "int8", "int8", "bytea"),
     "data_keys": ("int8", "text", "int4", "bytea"),
+    "erasures": ("text", "int8", "text", "text", "bytea", "text", "bool", "bytea"),
     "requests": ("bytea", "bytea", "text"),
     "tiles": ("int2", "int8", "bytea"),
     "tokens": ("bytea", "int8"),
@@ -145,6 +147,33 @@ class PostgresAppender:
         sql = "SELECT subject, no, epoch, wrapped FROM data_keys WHERE subject = ANY(%s)"
         return {subject: (no, epoch, wrapped) for subject, no, epoch, wrapped in self._all(sql, (list(subjects),))}
 
+    def numbered(self, numbers: Sequence[int]) -> Sequence[Chain]:
+        return [
+            chain_of(row)
+            for row in self._all(f"SELECT {CHAIN_COLUMNS} FROM chains WHERE no = ANY(%s)", (list(numbers),))
+        ]
+
+    def erasures(self, id: str) -> Sequence[Row]:
+        return self._all("SELECT * FROM erasures WHERE id = %s ORDER BY chain", (id,))
+
+    def rewrap(self, rows: Sequence[Row]) -> None:
+        try:
+            self._cursor.executemany("UPDATE data_keys SET epoch = %s, wrapped = %s WHERE no = %s", rows)
+        except psycopg.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def destroy(self, subjects: Sequence[str], messages: Sequence[int]) -> list[int]:
+        try:
+            return destroy(self._cursor.execute, "%s", subjects, messages)
+        except psycopg.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def drop_blobs(self) -> None:
+        try:
+            drop_blobs(self._cursor.execute)
+        except psycopg.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
     def last_data_key(self) -> int:
         return int(self._all("SELECT coalesce(max(no), -1) FROM data_keys")[0][0])
 
@@ -177,6 +206,9 @@ class PostgresAppender:
             self._copy("tiles", rows.tiles)
             self._copy("tokens", rows.tokens)
             self._copy("transfers", rows.transfers)
+            if rows.moved:
+                cursor.execute("DELETE FROM erasures WHERE id = ANY(%s)", (rows.moved,))
+            self._copy("erasures", rows.erasures)
             self._copy("chains", [row_of(c) for c in rows.opened])
             if rows.chains:
                 self._copy_bytes("changed", changed(rows.chains))

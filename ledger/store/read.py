@@ -16,6 +16,7 @@ from ledger.merkle import EMPTY_ROOT, Read, range_hashes
 from ledger.state import Chain
 from ledger.store import tables as t
 from ledger.store.append import Head, Row, chain_of
+from ledger.store.destroying import DOOMED
 from ledger.store.engine import explain
 
 CHUNK = 4096
@@ -168,6 +169,11 @@ class Reader:
             rows = connection.execute(_BLOBS.where(t.blobs.c.message == message.no))
             return [(*row[:4], bytes(row[4]), *row[5:7], bytes(row[7])) for row in rows]
 
+    def doomed(self) -> list[str]:
+        """Names of blobs whose data keys were destroyed, and that are not known to be gone."""
+        with snapshot(self._engine) as connection:
+            return list(connection.scalars(select(t.blobs.c.name).where(t.blobs.c.key == DOOMED)))
+
     def unnamed(self, names: Sequence[str]) -> list[str]:
         """Those of these names that no blob of this log has."""
         query = select(t.blobs.c.name).where(t.blobs.c.name.in_(bindparam("names", expanding=True)))
@@ -176,6 +182,63 @@ class Reader:
             for start in range(0, len(names), 500):
                 found.update(connection.scalars(query, {"names": list(names[start : start + 500])}))
         return [name for name in names if name not in found]
+
+    def erasures(self) -> list[Row]:
+        """Every row of what is to be erased, by erasure and chain."""
+        e = t.erasures.c
+        with snapshot(self._engine) as connection:
+            return [tuple(row) for row in connection.execute(select(t.erasures).order_by(e.id, e.chain))]
+
+    def found_by(self, blind: bytes) -> list[tuple[int, str]]:
+        """(message's number, subject of a data key) of all that is found by one blind index, in no order."""
+        c = t.lookups.c
+        with snapshot(self._engine) as connection:
+            parts = range(1 + (connection.execute(select(func.max(c.part))).scalar_one() or 0))
+            query = select(c.message, c.subject).where(c.part.in_(bindparam("parts", expanding=True)), c.blind == blind)
+            return [
+                (row[0], row[1])
+                for start in range(0, len(parts), CHUNK)
+                for row in connection.execute(query, {"parts": list(parts[start : start + CHUNK])})
+            ]
+
+    def numbered(self, numbers: Sequence[int]) -> list[Chain]:
+        """The chains of these numbers, in no order."""
+        return [
+            chain
+            for start in range(0, len(numbers), CHUNK)
+            for chain in self._chains(select(*_CHAIN).where(t.chains.c.no.in_(numbers[start : start + CHUNK])))
+        ]
+
+    def kept(self, after: int) -> list[Chain]:
+        """The next messages that are to be kept for a time that was said, by their numbers from ``after`` on."""
+        c = t.chains.c
+        query = select(*_CHAIN).where(c.ordinal == 0, c.no > max(after, 0), c.extra.contains('"term":['))
+        return self._chains(query.order_by(c.no).limit(CHUNK))
+
+    def data_keys(self, subjects: Sequence[str]) -> list[str]:
+        """Those of these subjects that have a data key."""
+        with snapshot(self._engine) as connection:
+            return list(connection.scalars(select(t.data_keys.c.subject).where(t.data_keys.c.subject.in_(subjects))))
+
+    def sealed_under(self, subject: str) -> list[int]:
+        """Every entry on which something is sealed under this data key. Goes through the whole table."""
+        query = select(t.sealed.c.seq).join_from(t.sealed, t.data_keys, t.sealed.c.key == t.data_keys.c.no)
+        with snapshot(self._engine) as connection:
+            return list(connection.scalars(query.where(t.data_keys.c.subject == subject).order_by(t.sealed.c.seq)))
+
+    def wrapped(self, epoch: int, after: int, limit: int) -> list[tuple[int, str, int, bytes]]:
+        """(number, subject, epoch, wrapped key) of data keys that are not under this epoch, by their numbers from
+        ``after`` on, not itself."""
+        k = t.data_keys.c
+        query = select(k.no, k.subject, k.epoch, k.wrapped).where(k.epoch != epoch, k.no > after).order_by(k.no)
+        with snapshot(self._engine) as connection:
+            return [(row[0], row[1], row[2], bytes(row[3])) for row in connection.execute(query.limit(limit))]
+
+    def count_under(self, epoch: int) -> int:
+        """How many data keys are under an epoch."""
+        query = select(func.count()).select_from(t.data_keys).where(t.data_keys.c.epoch == epoch)
+        with snapshot(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def nodes(self, size: int) -> Read:
         """Subtree hashes of the tree of ``size`` entries, for proofs."""

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, PoolProxiedConnection
 from ledger.errors import StoreUnavailable
 from ledger.state import Chain
 from ledger.store.append import BATCHES_KEPT, CHAIN_COLUMNS, CommitUnknown, Conflict, Head, Row, Rows, chain_of, row_of
+from ledger.store.destroying import destroy, drop_blobs
 from ledger.store.engine import explain
 from ledger.store.tables import metadata
 
@@ -156,6 +157,34 @@ class SqliteAppender:
         )
         return {subject: (no, epoch, wrapped) for subject, no, epoch, wrapped in rows}
 
+    def numbered(self, numbers: Sequence[int]) -> Sequence[Chain]:
+        sql = f"SELECT {CHAIN_COLUMNS} FROM chains WHERE no = ?"
+        return [chain_of(row) for row in self._each(sql, [(no,) for no in numbers])]
+
+    def erasures(self, id: str) -> Sequence[Row]:
+        try:
+            return list(self._cursor.execute("SELECT * FROM erasures WHERE id = ? ORDER BY chain", (id,)).fetchall())
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def rewrap(self, rows: Sequence[Row]) -> None:
+        try:
+            self._cursor.executemany("UPDATE data_keys SET epoch = ?, wrapped = ? WHERE no = ?", rows)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def destroy(self, subjects: Sequence[str], messages: Sequence[int]) -> list[int]:
+        try:
+            return destroy(self._cursor.execute, "?", subjects, messages)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
+    def drop_blobs(self) -> None:
+        try:
+            drop_blobs(self._cursor.execute)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(explain(error)) from None
+
     def last_data_key(self) -> int:
         rows = self._each("SELECT coalesce(max(no), -1) FROM data_keys", [()])
         return int(rows[0][0])
@@ -189,6 +218,9 @@ class SqliteAppender:
             self._bulk("INSERT OR REPLACE INTO edge VALUES {}", rows.edge)
             self._bulk(_INSERT["tokens"], rows.tokens)
             self._bulk(_INSERT["transfers"], rows.transfers)
+            if rows.moved:
+                self._cursor.executemany("DELETE FROM erasures WHERE id = ?", [(id,) for id in rows.moved])
+            self._bulk(_INSERT["erasures"], rows.erasures)
             if rows.ended:
                 self._cursor.executemany("UPDATE transfers SET ended = 1 WHERE id = ?", [(i,) for i in rows.ended])
             self._bulk(_INSERT["chains"], [row_of(chain) for chain in rows.opened])

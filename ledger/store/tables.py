@@ -3,7 +3,8 @@
 `entries`, `sealed`, `blobs`, `data_keys` and `requests` are what cannot be derived. `tiles` and `edge` are the tree,
 `chains`, `tokens` and `transfers` what the entries add up to (`ledger.state`), `seen` which events were recorded: all
 of them can be recomputed from the entries but `seen`, whose keys are hashes of what their sources call them. `lookups`
-can be recomputed from the entries and what is sealed on them. `api_keys` is no part of the log.
+can be recomputed from the entries and what is sealed on them, `erasures` from the entries but for what they are to
+destroy. `api_keys` is no part of the log.
 
 Alembic's migrations make the tables; a test holds the two together.
 """
@@ -181,6 +182,21 @@ lookups: Final = Table(
 )
 LOOKUP_PART: Final = 8192
 """Numbers of chains that share a part of `lookups`."""
+
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    # Asked for and not done yet (ledger.pending); a row for each chain covered, deleted when it is done.
+    Column("id", Text, primary_key=True),
+    Column("chain", _Big, primary_key=True),  # chains.no
+    Column("scope", Text, nullable=False),
+    Column("keys", Text, nullable=False),  # data_keys.subject of those that fall with it
+    Column("blind", LargeBinary, nullable=False),  # of a person's address
+    Column("requester", Text, nullable=False),
+    Column("waiting", Boolean, nullable=False),  # for a second person
+    Column("mac", LargeBinary, nullable=False),  # of all of this, under the ring
+    sqlite_with_rowid=False,
+)
 
 api_keys: Final = Table(
     "api_keys",

@@ -43,6 +43,11 @@ APPENDING = {
     "POST /v1/messages/{message}/blocks/{block}/lift",
     "POST /v1/messages/{message}/events",
     "POST /v1/messages/{message}/evidence",
+    "POST /v1/messages/{message}/holds",
+    "POST /v1/messages/{message}/holds/{hold}/release",
+    "POST /v1/messages/{message}/erasures",
+    "POST /v1/erasures",
+    "POST /v1/erasures/{erasure}/approve",
 }
 """Operations that write what the caller says, and so may be sent again."""
 
@@ -256,6 +261,8 @@ def good(served: Served, messages: list[str]) -> dict[str, list[dict[str, Any]]]
     body, kind = parts()
     log, form = f"/v1/logs/{served.log.id}", {"content": body, "headers": {"content-type": kind}}
     block = served.as_("admin").post(f"/v1/messages/{messages[1]}/blocks", json={"scope": "all"}).json()["block"]
+    hold = served.as_("admin").post(f"/v1/messages/{messages[0]}/holds", json={}).json()["hold"]
+    gone = f"/v1/messages/{served.record()['message']}"
     octets = {"content-type": "application/octet-stream"}
     told = [{"message": message, "kind": kind} for message in messages for kind in ("link.opened", "x")]
     told.append({"message": messages[0], "id": "a", **ACCESS})
@@ -285,6 +292,15 @@ def good(served: Served, messages: list[str]) -> dict[str, list[dict[str, Any]]]
         "GET /v1/messages/{message}/files/{file}": [{"path": f"{each[0]}/files/{file}"} for file in ("f1", "f2", "f9")],
         "POST /v1/messages/{message}/blocks": [{"path": f"{path}/blocks", "json": {"scope": "all"}} for path in each],
         "POST /v1/messages/{message}/blocks/{block}/lift": [{"path": f"{each[1]}/blocks/{block}/lift", "json": {}}],
+        "POST /v1/messages/{message}/holds": [{"path": f"{path}/holds", "json": {"reason": "x"}} for path in each],
+        "POST /v1/messages/{message}/holds/{hold}/release": [{"path": f"{each[0]}/holds/{hold}/release", "json": {}}],
+        "POST /v1/messages/{message}/erasures": [{"path": f"{path}/erasures", "json": {}} for path in (each[0], gone)],
+        "POST /v1/erasures": [{"path": "/v1/erasures", "json": {"address": "nobody@nowhere.example"}}],
+        "POST /v1/erasures/{erasure}/approve": [{"path": f"/v1/erasures/{messages[0]}/approve"}],
+        "GET /v1/erasures": [{"path": "/v1/erasures"}],
+        "POST /v1/subject-access": [
+            {"path": "/v1/subject-access", "json": {"address": said}} for said in ("cy@two.example", "x@y.example")
+        ],
         "POST /v1/messages/{message}/events": [{"path": f"{path}/events", "json": ACCESS} for path in each],
         "POST /v1/messages/{message}/evidence": [
             {"path": f"{path}/evidence", "json": {"kind": kind}} for path in each for kind in ("history", "non_access")

@@ -29,6 +29,7 @@ from api.pages import STYLE, visible
 from api.roles import ALLOWED, ROLES
 from api.routes import docs, page
 from ledger import evidence
+from ledger.erasing import Erasing
 from ledger.errors import StartRefused
 from ledger.verdict import NAMES
 from tests.api.serving import MAIL, Served, envelope, make_key, serving
@@ -632,11 +633,16 @@ def test_the_commands_work(served: Served, exported: bytes, tmp_path: Path) -> N
     """Each as it stands on the page, in a shell where its variables are set."""
     message = served.record()["message"]
     block = served.as_("sender").post(f"/v1/messages/{message}/blocks", json={"scope": "file", "file": "f2"}).json()
+    hold = served.as_("legal").post(f"/v1/messages/{message}/holds", json={}).json()
+    erasing, somebody = Erasing(served.log, dual_control=True), served.log.person("somebody", "else")
+    waiting = erasing.go_on(served.log.write(erasing.of_message(served.record()["message"], somebody)))
     variables = {
         "URL": served.url,
         "KEY": served.keys["admin"],
         "MESSAGE": message,
         "BLOCK": block["block"],
+        "HOLD": hold["hold"],
+        "ERASURE": waiting.erasure,
         "LOG": served.log.id,
         "SEQ": "1",
         "TILE": "0/000.p/2",
@@ -657,6 +663,9 @@ def test_the_commands_work(served: Served, exported: bytes, tmp_path: Path) -> N
     ]
     assert len(found) > 15
     for command in found:
+        # A message that nothing holds, and somebody to be found by his address.
+        anna = served.record(rcpt_to=["anna@example.com"])["message"]
+        variables["MESSAGE"] = anna if command.count("/erasures") else message
         for kind, octets in files.items():
             if kind in command:
                 (tmp_path / "FILE").write_bytes(octets)

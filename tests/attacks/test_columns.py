@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Boolean, Column, LargeBinary, Table, Text
 
+from ledger.erasing import Erasing
 from ledger.errors import LedgerError
 from ledger.store import shape, tables
 from tests.attacks.attacker import connect
@@ -66,6 +67,13 @@ INSPECTED: Final = {
     "blobs.part": "blobs: ... a part that no message has",
     **dict.fromkeys(("blobs.name", "blobs.size", "blobs.small", "blobs.wrapped"), "blobs: ... does not open"),
     "blobs.key": "blobs: the blob ... is under the data key of somebody else",
+    "erasures": "erasures: ... are not what the entries say",
+    "erasures.id": "erasures: ... are not what the entries say",
+    "erasures.chain": "erasures: ... are not what the entries say",
+    **dict.fromkeys(
+        (f"erasures.{name}" for name in ("scope", "keys", "blind", "requester", "waiting", "mac")),
+        "erasures: 1 rows were not made by Postseal, or were changed since",
+    ),
     "edge.level": "edge: the growing tiles",
     "edge.data": "edge: the growing tiles",
     "requests.seqs": "requests: an idempotency key points at",
@@ -109,6 +117,7 @@ INSERTED: Final = {
     "transfers": "transfers: ... not what the entries say",
     "lookups": "lookups: 1 rows are of no message",
     "api_keys": "api_keys: 1 rows were not made by Postseal",
+    "erasures": "erasures: ... are not what the entries say",
 }
 """The same for a row that is put into a table; one in `entries` the audit finds."""
 
@@ -119,7 +128,12 @@ COLUMNS: Final = [f"{name}.{column.name}" for name, table in tables.metadata.tab
 def small(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Fewer messages: all there is of a ledger is looked at eighty times here."""
     directory = tmp_path_factory.mktemp("small")
-    return build(f"sqlite:///{directory / 'ledger.db'}", directory, messages=8, keep=True)
+    world = build(f"sqlite:///{directory / 'ledger.db'}", directory, messages=8, keep=True)
+    with world.reopen() as log:
+        # One that waits for a second person, so that there is a row of each table.
+        erasing = Erasing(log, dual_control=True)
+        log.write(erasing.of_message(world.messages[0].message, log.person("x", "x"), recipient="r1"))
+    return world
 
 
 @pytest.fixture
@@ -183,7 +197,7 @@ def other(column: Column[Any], value: Any) -> Any:
     if isinstance(column.type, Boolean):
         return 1 - value
     if isinstance(column.type, LargeBinary):
-        return value[:-1] + bytes([value[-1] ^ 1])
+        return value[:-1] + bytes([value[-1] ^ 1]) if value else b"1"
     if isinstance(column.type, Text):
         return value[:-1] + ("0" if value[-1] != "0" else "1") if value else "0"
     if value is None:

@@ -853,3 +853,32 @@ CONSEQUENCES = {
 
 DIVIDED = {"an_act_torn_apart", "a_message_recorded_twice", "an_access_filed_under_no_message", "a_second_log"}
 """Where parts see different entries next to each other, the findings that follow the first may differ."""
+
+
+@lie("hold")
+def a_release_of_what_was_not_held(s: Story) -> None:
+    s.drafts.append(s.first.entry("hold.released", 1, {"hold": s.maker.id()}))
+
+
+@lie("hold")
+def a_release_on_another_chain(s: Story) -> None:
+    hold = {"hold": s.maker.id()}
+    s.drafts += [s.first.entry("hold.placed", 0, hold), s.first.entry("hold.released", 1, hold)]
+
+
+@lie("hold")
+def a_hold_placed_twice(s: Story) -> None:
+    hold = {"hold": s.maker.id()}
+    s.drafts += [s.first.entry("hold.placed", 1, hold), s.first.entry("hold.placed", 1, hold)]
+
+
+@lie("hold")
+def an_erasure_of_what_is_held(s: Story) -> None:
+    done = s.first.entry("erasure.done", 1, {"erasure": s.maker.id(), "subject": "recipient"})
+    s.drafts += [s.first.entry("hold.placed", 1, {"hold": s.maker.id()}), done]
+
+
+@lie("hold")
+def an_erasure_of_whose_message_is_held(s: Story) -> None:
+    done = s.first.entry("erasure.done", 1, {"erasure": s.maker.id(), "subject": "recipient"})
+    s.drafts += [s.first.entry("hold.placed", 0, {"hold": s.maker.id()}), done]

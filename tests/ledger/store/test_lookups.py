@@ -144,17 +144,9 @@ def test_a_log_from_before_there_was_the_table(database_url: str, tmp_path: Path
         record(log, recipients=2, files=2)
         place = Place(database_url, tmp_path, log)
         before = place.rows()
-        place.run(
-            *map(
-                text,
-                (
-                    "DROP TABLE lookups",
-                    "DROP TABLE api_keys",
-                    "DROP TABLE blobs",
-                    "UPDATE alembic_version SET version_num = '0001'",
-                ),
-            )
-        )
+        newer = ("lookups", "api_keys", "blobs", "erasures")
+        place.run(*(text(f"DROP TABLE {name}") for name in newer))
+        place.run(text("UPDATE alembic_version SET version_num = '0001'"))
         with open_log(database_url, tmp_path) as again:
             assert again.credentials.list() == []
             assert Place(database_url, tmp_path, again).rows() == before
