@@ -35,12 +35,16 @@ ANNA, BEN, CLEO, SENDER = "anna.quill@one.example", "ben.rook@two.example", "cle
 WORDS = ("anna.quill", "Anna Quill", "ben.rook", "cleo.vane", "Zoe Sender", "quarterly", "forecast.pdf", "10.1.2.3")
 
 
-def letter(subject: str = "quarterly numbers", cc: str = "") -> tuple[Any, ...]:
+def written(subject: str = "quarterly numbers", cc: str = "") -> bytes:
     lines = [f"From: Zoe Sender <{SENDER}>", f"To: Anna Quill <{ANNA}>, {BEN}", f"Subject: {subject}"]
     lines += [f"Cc: {cc}"] if cc else []
     lines += ["MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=x", "", "--x", "", "see attached", "--x"]
     lines += ["Content-Type: application/pdf", "Content-Disposition: attachment; filename=forecast.pdf", "", subject]
-    octets = "\r\n".join([*lines, "--x--", ""]).encode()
+    return "\r\n".join([*lines, "--x--", ""]).encode()
+
+
+def letter(subject: str = "quarterly numbers", cc: str = "") -> tuple[Any, ...]:
+    octets = written(subject, cc)
     sent = envelope.given(SENDER, [ANNA, BEN, CLEO])
     return fingerprint.take(octets), sent, envelope.roles(octets, sent)
 
@@ -59,7 +63,7 @@ class Place:
         self.old = [evidence.format(self.log.export(self.first.message, recipient=who)) for who in (None, "r2")]
 
     def _record(self, subject: str) -> RecordedMessage:
-        made = self.log.record(*letter(subject), hosted=["f1"])
+        made = self.log.record(*letter(subject), hosted=["f1"], keep=written(subject))
         for recipient in ("r1", "r2", "r3"):
             self.log.event(made.message, recipient, "message.opened", sealed=[("ip", "10.1.2.3")])
         return made
@@ -81,7 +85,7 @@ class Place:
         log = self.log
         _, note = log.checkpoint()
         report = audit(partial(StoredLog, self.url, note), origin=ORIGIN, vkeys=[log.ring.signer().vkey])
-        assert not report.findings and inspect(log.reader, log.ring).findings == []
+        assert not report.findings and inspect(log.reader, log.ring, store=log.blobs).findings == []
         for kept in self.kept:
             check(kept)
         for old in self.old:
@@ -281,7 +285,7 @@ def test_of_a_message_from_before_the_sender_takes_all_of_it(place: Place) -> No
     made.lookups = [(blind, subject.removesuffix(":sender")) for blind, subject in made.lookups]
     log.write(made)
     assert log.search(Wanted(subject="old"))[0].mail_from == SENDER
-    assert inspect(log.reader, log.ring).findings == []
+    assert inspect(log.reader, log.ring, store=log.blobs).findings == []
     assert place.recipient(RecordedMessage(made.id, tuple(openings), place.first.outcome, False), "r1").state == "done"
     assert log.search(Wanted(subject="old"))[0].mail_from == SENDER
     assert place.person(SENDER).state == "done"
@@ -319,6 +323,8 @@ def halt(*_: object, **__: object) -> Any:
 
 CUTS = {
     "before anything is destroyed": (Erasing, "_destroy"),
+    "before blobs are deleted": (Erasing, "_drop_blobs"),
+    "when blobs are deleted and their names are not": ("appender", "drop_blobs"),
     "before the database has forgotten": ("ledger.erasing", "scrub"),
 }
 
@@ -329,7 +335,9 @@ def test_what_was_interrupted_is_finished_at_the_next_start(
 ) -> None:
     where, name = CUTS[cut]
     with monkeypatch.context() as patch:
-        if isinstance(where, str):
+        if where == "appender":
+            patch.setattr(type(place.log.store.appender()), name, halt)
+        elif isinstance(where, str):
             patch.setattr(f"{where}.{name}", halt)
         else:
             patch.setattr(where, name, halt)
@@ -337,7 +345,7 @@ def test_what_was_interrupted_is_finished_at_the_next_start(
         assert (asked.state, asked.reason) == ("pending", "a power cut")
         assert [one.erasure for one in unfinished(place.log)] == [asked.erasure]
         # Meanwhile nothing is amiss, and nothing is said to be done.
-        assert inspect(place.log.reader, place.log.ring).findings == []
+        assert inspect(place.log.reader, place.log.ring, store=place.log.blobs).findings == []
         assert "erasure.done" not in kinds(place.log, place.first.message)
         assert place.erasing.resume() == [f"erasure {asked.erasure} is not done yet: a power cut"]
     with open_log(place.url, place.directory) as again:
