@@ -65,6 +65,14 @@ class Envelope(Body):
     rcpt_to: Annotated[list[Address], Field(min_length=1, max_length=99_999)]
     hosted: Annotated[list[File], Field(description="Files that travel behind a link, and so can be blocked.")] = []
     keep_content: Annotated[bool, Field(description="Keep the message, encrypted; else its hashes alone.")] = False
+    dkim_keys: Annotated[
+        dict[str, str],
+        Field(
+            description="Key records (TXT) of the message's DKIM signatures, by their names in the DNS: the signatures "
+            "are checked, and the records archived with the message.",
+            examples=[{"s1._domainkey.example.com": "v=DKIM1; k=rsa; p=..."}],
+        ),
+    ] = {}
     retention: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="How long it is to be kept: a class of POSTSEAL_RETENTION; by default its first."
     )

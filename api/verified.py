@@ -26,6 +26,16 @@ class Difference(Said):
     received: str | None = None
 
 
+class Signature(Said):
+    """How a DKIM signature of the copy verifies under the key record that was archived with the message; ``query`` is
+    the record's name in the DNS."""
+
+    query: str
+    status: Literal["pass", "policy", "fail", "permerror"]
+    reason: str
+    line: str
+
+
 class Match(Said):
     """A message that was recorded, how much of it the copy is, and all in which it differs; ``part`` where it is one of
     its files. ``seq`` is of its entry."""
@@ -36,6 +46,7 @@ class Match(Said):
     recorded_at: Instant
     seq: int
     differences: list[Difference]
+    dkim: list[Signature] | None = None
 
 
 class Verified(Said):

@@ -74,7 +74,8 @@ def as_json(one: Identified) -> dict[str, Any]:
     if one.part is not None:
         said["part"] = one.part
     told = [{name: value for name, value in asdict(one).items() if value is not None} for one in one.differences]
-    return said | {"recorded_at": one.recorded_at, "seq": one.seq, "differences": told}
+    said |= {"recorded_at": one.recorded_at, "seq": one.seq, "differences": told}
+    return said | {"dkim": [asdict(each) for each in one.dkim]} if one.dkim else said
 
 
 def _page(out: Console, file: Path, found: Sequence[Identified]) -> None:
@@ -85,6 +86,8 @@ def _page(out: Console, file: Path, found: Sequence[Identified]) -> None:
         what = "message" if one.part is None else f"file {one.part} of message"
         out.print(one.level, style="bold")
         out.print(f"  {what} {one.message}, recorded {moment(one.recorded_at)}, entry {one.seq}")
+        for each in one.dkim:
+            out.print(paper.text(f"  DKIM signature, key {each.query}: {each.status}, {each.line}"))
         for difference in one.differences[:SHOWN]:
             _tell(out, difference)
         if len(one.differences) > SHOWN:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from rich.progress import Progress, TaskID
 from cli import paper
 from cli.plain import plural
 from cli.sources import Found
-from ledger import canonical, entry, envelope, fingerprint
+from ledger import canonical, entry, envelope, fingerprint, signed
 from ledger.drafts import Opening
 from ledger.envelope import Envelope
 from ledger.errors import FormatError, LedgerError, Refused
@@ -167,6 +168,7 @@ class Intake:
     given: Envelope | None
     hosted: tuple[str, ...]
     keep: bool
+    dkim_keys: Mapping[str, str]
     kept: Class | None
     bar: Progress
     task: TaskID
@@ -262,9 +264,16 @@ class Intake:
         ]
         digest = self.log.ring.blind("record", canonical.dumps([*told, *["kept"] * self.keep]).decode())
         key = self.log.request_key("record", digest.hex())
-        octets = found.octets if self.keep else None
         made, openings = self.log.prepare_kept(
-            octets, key, taken, sent, roles, source="import", hosted=self.hosted, retention=self.kept
+            found.octets if self.keep else None,
+            key,
+            taken,
+            sent,
+            roles,
+            source="import",
+            hosted=self.hosted,
+            retention=self.kept,
+            signed=signed.facts(found.octets, self.dkim_keys, int(time.time())),
         )
         submission = Submission(made, key, digest)
         return Item(found.label, taken, sent, openings, submission, self.hosted)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -18,8 +19,10 @@ from cli.output import Unwritten
 from cli.plain import plural
 from cli.sources import Found
 from cli.writing import AcceptClock, open_log
-from ledger import envelope
-from ledger.errors import LedgerError
+from ledger import envelope, signed
+from ledger.errors import FormatError, LedgerError
+
+_RECORDS: Final = 1 << 20
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -48,6 +51,14 @@ def record(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the messages themselves, encrypted; else their hashes alone.")
     ] = False,
+    dkim_keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON object of DKIM key records (TXT) by their names in the DNS: signatures are checked, and the "
+            "records archived.",
+        ),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object a line for each message.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the messages' ids, one a line.")] = False,
     accept_clock: AcceptClock = False,
@@ -66,6 +77,7 @@ def record(
     if (from_ is None) != (not rcpt):
         raise Stop(USAGE, "--from goes with --to or --bcc: an envelope has a sender and a recipient")
     kept = settings.from_environment().retention_class(retention)
+    records = _records(dkim_keys)
     given = None if from_ is None else envelope.given(from_, rcpt)
     out, err = paper.console(), paper.console(sys.stderr)
     found = list(sources.find(paths))
@@ -76,7 +88,7 @@ def record(
     with open_log(accept_clock) as log, paper.progress("recording") as bar:
         said = Said(json_, quiet, out, bar.console if bar.console.is_terminal else err)
         task = bar.add_task("", total=total or None, said="")
-        intake = Intake(log, said, given, tuple(hosted or ()), keep, kept, bar, task)
+        intake = Intake(log, said, given, tuple(hosted or ()), keep, records, kept, bar, task)
 
         def skip(path: Path) -> None:
             said.skipped += 1
@@ -140,3 +152,22 @@ def _sum(said: Said) -> str:
 
 def _quoting(word: str) -> Quoting:
     return "rd" if word == "rd" else "o" if word == "o" else "none"
+
+
+def _records(file: Path | None) -> dict[str, str]:
+    """Key records from a file."""
+    if file is None:
+        return {}
+    try:
+        said = json.loads(file.read_bytes()[:_RECORDS])
+    except OSError as error:
+        raise Stop(USAGE, f"{file} cannot be read: {error.strerror}") from None
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or not all(isinstance(record, str) for record in said.values()):
+        raise Stop(USAGE, f'{file} is no JSON object such as {{"s1._domainkey.example.com": "v=DKIM1; p=..."}}')
+    try:
+        signed.check_keys(said)
+    except FormatError as error:
+        raise Stop(USAGE, f"{file}: {error}") from None
+    return {query.lower(): record for query, record in said.items()}

@@ -109,10 +109,12 @@ def recording(
     hosted: Sequence[str] = (),
     tokens: Mapping[int, Sequence[str]] | None = None,
     actor: tuple[str, str] | None = None,
+    signed: Sequence[tuple[str, Json]] = (),
     retention: Class | None = None,
 ) -> tuple[Recording, list[Opening]]:
     """A message with its recipients. ``roles`` go with ``sent.rcpt_to``; ``tokens`` are hex hashes of link tokens by
-    recipient number; ``hosted`` the files (``f1`` ...) that travelled behind a link; ``actor`` (subject, name)."""
+    recipient number; ``hosted`` the files (``f1`` ...) that travelled behind a link; ``actor`` (subject, name);
+    ``signed`` what is sealed of the message's own signatures (`ledger.signed.facts`)."""
     check_source(source)
     for token in (token for some in (tokens or {}).values() for token in some):
         if not _HASH(token):
@@ -128,7 +130,8 @@ def recording(
         for number, (address, role, chain) in enumerate(zip(sent.rcpt_to, roles, chains, strict=True), 1)
     ]
     own, sender, shared = _message_facts(print_, sent, hosted)
-    said = {message: own, message + SENDER: sender}
+    # Whose signatures they are, and perhaps his address, they say themselves.
+    said = {message: own, message + SENDER: [*sender, *signed]}
     if shared:
         said[message + SHARED] = shared
     for o in openings:

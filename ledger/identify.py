@@ -8,15 +8,16 @@ of a message that is none of ours, are found by their hash, or by that of their 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ledger import drafts, entry, fingerprint, match, originals, terms
+from ledger import drafts, entry, fingerprint, match, originals, signed, terms
 from ledger import text as texts
 from ledger.differs import IDENTICAL, LEVELS, LINKS, REENCODED, Difference, Level
 from ledger.drafts import Blinds
 from ledger.match import Copy, Original
 from ledger.overview import is_recording, named
+from ledger.signed import Again
 from ledger.state import Chain
 from ledger.store import find
 from ledger.store.read import Reader
@@ -44,7 +45,8 @@ Contents = Callable[[Chain], Kept]
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A message that the octets are a copy of, at a level; or, with ``part`` (``f1`` ...), a file of it."""
+    """A message that the octets are a copy of, at a level; or, with ``part`` (``f1`` ...), a file of it. ``dkim``: how
+    the copy's own signatures verify under the keys archived with the message."""
 
     message: str
     seq: int
@@ -52,6 +54,7 @@ class Identified:
     level: Level
     part: str | None
     differences: tuple[Difference, ...]
+    dkim: tuple[Again, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ def identify(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents,
     for one in recorded.values():
         judged = match.compare(_original(one, contents), copy)
         if judged is not None:
-            found.append(_told(one, judged.level, None, judged.differences))
+            told = _told(one, judged.level, None, judged.differences)
+            found.append(replace(told, dkim=signed.again(copy.octets, one.sealed)))
     # Of messages with one Message-ID it is the one that it is most of.
     best = min((LEVELS.index(one.level) for one in found), default=0)
     found = [one for one in found if LEVELS.index(one.level) == best]

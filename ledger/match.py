@@ -1,7 +1,7 @@
 """Which of seven levels a copy reaches, held against a message that was recorded, and what differs.
 
-A copy is held against a message only where something ties the two: the Message-ID, or sender, date, recipients and
-subject together. Content alone ties nothing: a thousand mails say "see attached".
+A copy is held against a message only where something ties the two: the Message-ID or, where one of them has none,
+sender, date, recipients and subject together. Content alone ties nothing: a thousand mails say "see attached".
 
 What is compared of each part is, in this order, its octets, its text in one spelling, and, where the recorded text is
 at hand, whether that stands in what was received. Parts are paired once each, so that of two alike both must be there.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from ledger import mime, passage, terms
+from ledger import mime, passage, terms, visible
 from ledger import text as texts
 from ledger.differs import (
     ADDITIONS,
@@ -118,18 +118,16 @@ def read_texts(octets: bytes, limits: mime.Limits) -> dict[str, str]:
 
 def _tied(original: Original, received: Fingerprint) -> bool:
     mine, theirs = original.headers.get("Message-ID"), received.header("Message-ID")
-    if mine and theirs and _same(mine, theirs):
-        return True
+    if mine and theirs:
+        return _same(mine, theirs)
     known, now = original.relaxed, received.relaxed
     if known is not None and now is not None and original.headers and known.headers == now.headers:
         return True
     if "From" not in original.headers or "Date" not in original.headers:
         return False
     subject = original.headers.get("Subject", "")
-    return (
-        all(_agrees(original, received, name) for name in ("From", "To", "Date"))
-        and _squeeze(subject) in _squeeze(received.header("Subject") or "")
-        and (bool(subject) or mine is None or theirs is None)
+    return all(_agrees(original, received, name) for name in ("From", "To", "Date")) and _squeeze(subject) in _squeeze(
+        received.header("Subject") or ""
     )
 
 
@@ -227,8 +225,16 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
         differences.append(Difference(DIFFERENT, "not_compared", "", said))
     else:
         for name, leaf in extra.items():
-            differences.append(Difference(ADDITIONS, "added", name, f"a part was added: {_describe(leaf)}"))
+            differences.append(_added(copy, name, leaf))
     return differences or [Difference(REENCODED, "re-encoded", "", "its encoding, or what stands around its parts")]
+
+
+def _added(copy: Copy, name: str, leaf: Leaf) -> Difference:
+    said = None
+    if leaf.media_type.startswith("text/") and leaf.size <= passage.LIMIT:
+        text = read_texts(copy.octets, copy.limits).get(leaf.path, "")
+        said = excerpt(visible.read(text, markup=leaf.media_type == "text/html").text) or None
+    return Difference(ADDITIONS, "added", name, f"a part was added: {_describe(leaf)}", received=said)
 
 
 def _pair(

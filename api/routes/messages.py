@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
@@ -12,7 +13,8 @@ from api import answers, bodies, idempotency, multipart, schemas
 from api.errors import Problem
 from api.openapi import APPENDING, appends, needs, problems
 from api.service import serving
-from ledger import entry, envelope, fingerprint, hashonly
+from ledger import entry, envelope, fingerprint, hashonly, signed
+from ledger.canonical import Json
 from ledger.envelope import Envelope
 from ledger.errors import Refused
 from ledger.fingerprint import Fingerprint, Leaf
@@ -61,6 +63,7 @@ class _Sent(NamedTuple):
     hosted: Sequence[str]
     keep: bytes | None = None
     retention: str | None = None
+    signed: Sequence[tuple[str, Json]] = ()
 
 
 @router.post(
@@ -86,6 +89,7 @@ async def record(request: Request) -> Response:
             sent.envelope,
             sent.roles,
             hosted=sent.hosted,
+            signed=sent.signed,
             retention=service.settings.retention_class(sent.retention),
             actor=service.log.person(caller.id, caller.name),
         )
@@ -146,16 +150,26 @@ def _given(body: bytes, content_type: str, limit: int) -> _Sent:
         wanted.hosted,
         octets if wanted.keep_content else None,
         wanted.retention,
+        _signed(octets, wanted.dkim_keys),
     )
 
 
 def _declared(octets: bytes) -> _Sent:
     sent = envelope.declared(octets)
-    return _Sent((octets,), fingerprint.take(octets), sent, envelope.roles(octets, sent), ())
+    return _Sent(
+        (octets,), fingerprint.take(octets), sent, envelope.roles(octets, sent), (), signed=_signed(octets, {})
+    )
+
+
+def _signed(octets: bytes, keys: Mapping[str, str]) -> Sequence[tuple[str, Json]]:
+    signed.check_keys(keys)
+    return signed.facts(octets, {query.lower(): record for query, record in keys.items()}, int(time.time()))
 
 
 def _hash_only(body: bytes) -> _Sent:
     wanted = bodies.parse(schemas.HashOnly, body)
+    if wanted.envelope.dkim_keys:
+        raise Problem("invalid", "dkim_keys: of a message that stays with you no signature can be checked here")
     if wanted.envelope.keep_content:
         raise Problem("invalid", "keep_content: of a message that stays with you nothing can be kept here")
     sent = envelope.given(wanted.envelope.mail_from, wanted.envelope.rcpt_to)

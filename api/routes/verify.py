@@ -124,7 +124,8 @@ def _match(one: Identified) -> dict[str, Any]:
         {name: value for name, value in asdict(difference).items() if value is not None}
         for difference in one.differences
     ]
-    return said | {"recorded_at": one.recorded_at, "seq": one.seq, "differences": differences}
+    said |= {"recorded_at": one.recorded_at, "seq": one.seq, "differences": differences}
+    return said | {"dkim": [asdict(each) for each in one.dkim]} if one.dkim else said
 
 
 def _check(name: str, status: str, detail: str) -> dict[str, str]:
