@@ -248,7 +248,7 @@ def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: Second
         if part.reads and size <= texts.LIMIT:
             text = texts.digest(b"".join(kept), part.parameters.get("charset"), part.encoding)
         elif part.media_type in mime.MESSAGES:
-            text = _attached(walk.attached(part))
+            text = _attached(walk, part)
         name = read_parameter(part.disposition_parameters, "filename") or read_parameter(part.parameters, "name")
         is_file = _is_file(part, name)
         files += is_file
@@ -268,9 +268,12 @@ def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: Second
     return tuple(leaves)
 
 
-def _attached(header: mime.Header) -> str | None:
-    said = [[one.name, " ".join(one.value.split())] for one in named(header)]
-    return hashlib.sha256(canonical.dumps(said)).hexdigest() if header.fields else None  # type: ignore[arg-type]
+def _attached(walk: mime.Walk, part: mime.Part) -> str | None:
+    header = walk.attached(part)
+    if not header.fields:  # what is declared to be a message, and is none
+        return texts.digest(mime.decode(part)[0], None, part.encoding)
+    said: list[canonical.Json] = [[one.name, " ".join(one.value.split())] for one in named(header)]
+    return hashlib.sha256(canonical.dumps(said)).hexdigest()
 
 
 def _is_file(part: mime.Part, name: str | None) -> bool:

@@ -26,6 +26,8 @@ _MARKS: Final = re.compile(f"[{LINK}{IMAGE}{_BODY}]")
 _BLANKS: Final = re.compile(r"[\s\u200b\ufeff]+")
 _ADDRESS: Final = re.compile(r"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"'\ufdd0\ufdd1]+", re.IGNORECASE)
 _STUFFED: Final = re.compile(r"^>+(?=From )", re.MULTILINE)
+# Browsers show Windows-1252 where a text says Latin-1, or names a character by its number.
+_SHOWN: Final = {code: bytes((code,)).decode("windows-1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 _NAME: Final = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]*)")
 _COMMENT_END: Final = re.compile("--!?>")
 _LEADS: Final = re.compile(r"\b(href|src|background|action)\s*=\s*+(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
@@ -62,6 +64,8 @@ class Reading:
 def read(text: str, *, markup: bool) -> Reading:
     """The reading of plain text, or of HTML where ``markup`` is true."""
     text = _MARKS.sub("", text)
+    if not text.isascii():
+        text = text.translate(_SHOWN)
     links: list[str] = []
     if markup:
         text = _html(text, links)

@@ -47,6 +47,7 @@ def test_plain_text() -> None:
         ("a<p/>b<DIV class='x'>c", "a\nb\nc"),
         ("x\u00a0&nbsp;&#x20;y", "x y"),
         ("a<font>b</font>c", "abc"),
+        ("a\x95&#149;&bull;", "a\u2022\u2022\u2022"),
     ],
 )
 def test_odd_markup(source: str, text: str) -> None:
