@@ -16,7 +16,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import audits, hostile, http, ingest, machine, others, proofs, report
+from bench import audits, content, hostile, http, ingest, machine, others, proofs, report
 from bench.figure import Figure
 from bench.work import BATCH
 from ledger.keys import MasterKey
@@ -26,7 +26,7 @@ from tests.databases import Postgres
 from tests.ledger.hostile import SHAPES
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("ingest", "audit", "proofs", "http", "others", "hostile")
+PARTS = ("ingest", "audit", "proofs", "http", "others", "content", "hostile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Sizes:
     tree: int
     proofs: int
     other: int
+    copies: int
     hostile: int
     http: http.Sizes
 
@@ -52,6 +53,7 @@ FULL = Sizes(
     tree=10_000_000,
     proofs=3000,
     other=20_000,
+    copies=1_000_000,
     hostile=1_000_000,
     http=http.Sizes(windows=5, seconds=5, lines=20_000, messages=100_000),
 )
@@ -63,6 +65,7 @@ QUICK = Sizes(
     tree=100_000,
     proofs=100,
     other=1000,
+    copies=500,
     hostile=10_000,
     http=http.Sizes(windows=1, seconds=1, lines=1000, messages=500),
 )
@@ -110,6 +113,9 @@ def _run(sizes: Sizes, parts: set[str], directory: Path, progress: Progress) -> 
         entries = [bytes([n % 251]) * 640 for n in range(sizes.other)]
         figures += others.pymerkle(directory, entries, 5, min(sizes.proofs, 200))
         figures += others.auditchain(directory, sizes.other, 5, 5)
+    if "content" in parts:
+        tell = _bar(progress, "messages", -(-sizes.copies // content.BATCH))
+        figures += content.run(directory, sizes.copies, sizes.windows, tell)
     if "hostile" in parts:
         figures += hostile.run(sizes.hostile, _bar(progress, "hostile mail", len(SHAPES)))
     return facts, figures

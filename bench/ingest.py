@@ -17,6 +17,7 @@ from hashlib import sha256
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -33,10 +34,10 @@ ORIGIN = "localhost/bench"
 
 
 @contextmanager
-def opened(url: str, directory: Path) -> Iterator[Log]:
-    """A new log."""
+def opened(url: str, directory: Path, **options: Any) -> Iterator[Log]:
+    """A new log; ``options`` are those of `Log`."""
     master = MasterKey.create(directory / "keys" / "master.key", directory / "keys", os.urandom)
-    with Log.open(url, directory, origin=ORIGIN, master=master) as log:
+    with Log.open(url, directory, origin=ORIGIN, master=master, **options) as log:
         yield log
 
 

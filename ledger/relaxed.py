@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 18
+_ENDS: Final = (b"", b"\r", b"\n")
 
 
 def field(name: bytes, value: bytes) -> bytes:
@@ -30,19 +31,24 @@ def body_hash(octets: bytes, start: int) -> str:
 def body(octets: bytes, start: int) -> Iterator[bytes]:
     """The canonical octets of the body that begins at ``start``, piece by piece."""
     empty = 0  # line ends that count only if something follows
-    some = False
     for piece in _lines(octets, start):
-        content = without_ends(piece)
+        if piece.endswith(b"\r\n") and piece[-3:-2] not in _ENDS:
+            content, ends = piece, 1
+        else:
+            content = without_ends(piece)
+            ends = (len(piece) - len(content)) // 2
+            content += b"\r\n" if content else b""
         if content:
-            yield b"\r\n" * empty + content if empty else content
-            empty, some = 0, True
-        empty += (len(piece) - len(content)) // 2
-    if some:
-        yield b"\r\n"
+            if empty:
+                yield b"\r\n" * empty
+            yield content
+            empty = max(0, ends - 1)
+        else:
+            empty += ends
 
 
 def _lines(octets: bytes, start: int) -> Iterator[bytes]:
-    """Whole lines in pieces of a megabyte or so, reduced."""
+    """Whole lines in pieces that stay in the cache, reduced."""
     while start < len(octets):
         stop = octets.find(b"\n", start + _PIECE) + 1 or len(octets)
         piece = octets[start:stop]

@@ -631,7 +631,7 @@ def test_every_operation_has_a_command_to_copy(nobody: httpx.Client) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the commands are of curl")
 def test_the_commands_work(served: Served, exported: bytes, tmp_path: Path) -> None:
     """Each as it stands on the page, in a shell where its variables are set."""
-    message = served.record()["message"]
+    message = served.record(keep_content=True)["message"]
     block = served.as_("sender").post(f"/v1/messages/{message}/blocks", json={"scope": "file", "file": "f2"}).json()
     hold = served.as_("legal").post(f"/v1/messages/{message}/holds", json={}).json()
     erasing, somebody = Erasing(served.log, dual_control=True), served.log.person("somebody", "else")
@@ -640,6 +640,7 @@ def test_the_commands_work(served: Served, exported: bytes, tmp_path: Path) -> N
         "URL": served.url,
         "KEY": served.keys["admin"],
         "MESSAGE": message,
+        "FILE": "f1",
         "BLOCK": block["block"],
         "HOLD": hold["hold"],
         "ERASURE": waiting.erasure,

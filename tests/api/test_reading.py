@@ -523,8 +523,11 @@ def test_of_headers_that_are_too_long_nothing_is_told(served: Served) -> None:
     assert set(show(served, message)["headers"]) == {"subject", "from", "cc", "message_id"}
 
 
+ERASED = MAIL.replace(b"plan", b"erasure").replace(b"Message-ID: <", b"Message-ID: <erased-")
+
+
 def test_what_was_erased_is_left_out(served: Served) -> None:
-    recorded = served.record(MAIL.replace(b"plan", b"erasure"))
+    recorded = served.record(ERASED)
     message = recorded["message"]
     served.as_("sender").post(f"/v1/messages/{message}/blocks", json={"scope": "all"})
 
@@ -548,9 +551,10 @@ def test_what_was_erased_is_left_out(served: Served) -> None:
     assert not {"subject", "mail_from"} & set(one) and one["recipients"] == 3
     got = served.as_("sender").get(f"/v1/messages/{message}/blocks").json()["blocks"]
     assert len(got) == 1 and len(got[0]["pairs"]) == 6
-    octets = MAIL.replace(b"plan", b"erasure")
+    octets = ERASED
+    # Its files went out with other messages, too.
     said = served.as_("sender").post("/v1/verify", content=octets).json()
-    assert said["matches"] == []
+    assert message not in [one["message"] for one in said["matches"]]
 
 
 @pytest.mark.parametrize("role", ["sender", "legal"])

@@ -660,6 +660,38 @@ def forget(a: Attacker, key: Item) -> None:
             item.refs["keys"] = [one for one in item.refs["keys"] if one is not key]
 
 
+HOLD = "01890a5d-ac96-774b-bcce-b302099a8aaa"
+
+
+def said_of_a_message(a: Attacker, kind: str, **facts: str) -> Item:
+    """An entry of its own on the chain of a message, after its last."""
+    after = a.one("message.recorded")
+    made = after.copy()
+    made.data = {name: value for name, value in made.data.items() if name not in ("act", "occurred", "clock")}
+    made.data |= {"kind": kind, "facts": facts}
+    made.boxes, made.refs = [], {}
+    later = [item for item in a.items if item.chain == after.chain][-1]
+    a.insert(later, made)
+    return made
+
+
+@caught(hold="released, but not in force here")
+def a_hold_released_that_was_never_placed(a: Attacker) -> None:
+    said_of_a_message(a, "hold.released", hold=HOLD)
+
+
+@caught(hold="in force here already")
+def a_hold_placed_twice(a: Attacker) -> None:
+    for _ in range(2):
+        said_of_a_message(a, "hold.placed", hold=HOLD)
+
+
+@caught(hold="erased while a hold was in force")
+def an_erasure_under_a_hold(a: Attacker) -> None:
+    said_of_a_message(a, "hold.placed", hold=HOLD)
+    said_of_a_message(a, "erasure.done", erasure=HOLD, subject="message")
+
+
 @caught(checkpoint="no signature by a known key")
 def the_new_key_hidden(a: Attacker) -> None:
     forget(a, a.find("key.introduced")[1])

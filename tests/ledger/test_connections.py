@@ -156,6 +156,10 @@ def test_sessions_are_terminated_under_load(server: Postgres, url: str, tmp_path
         _check_load(url, log, answered)
 
 
+ENOUGH = 20
+"""Answers under load that show something; a busy machine takes longer for them."""
+
+
 def record_until_answered(log: Log) -> str:
     while True:
         with contextlib.suppress(Unavailable):
@@ -163,7 +167,8 @@ def record_until_answered(log: Log) -> str:
 
 
 def _load(log: Log, message: str, seconds: float, pause: float = 0.0) -> dict[int, int]:
-    """Four threads; each repeats an event under its key until it is answered. Seq by item."""
+    """Four threads; each repeats an event under its key until it is answered, for so long and until enough of them
+    were. Seq by item."""
     answered: dict[int, int] = {}
     failures: list[BaseException] = []
     end = time.monotonic() + seconds
@@ -171,7 +176,7 @@ def _load(log: Log, message: str, seconds: float, pause: float = 0.0) -> dict[in
     def work(number: int) -> None:
         try:
             item = number
-            while time.monotonic() < end:
+            while time.monotonic() < end or (len(answered) <= ENOUGH and time.monotonic() < end + 60):
                 key = log.request_key("load", str(item))
                 event = log.draft(message, "r1", "message.opened", facts={"item": item})
                 while True:
@@ -199,7 +204,7 @@ def _load(log: Log, message: str, seconds: float, pause: float = 0.0) -> dict[in
 def _check_load(url: str, log: Log, answered: dict[int, int]) -> None:
     walked = walk(url, log.ring)
     items = {e.facts.item: e.seq for e in walked.entries if e.kind == "message.opened"}  # type: ignore[attr-defined]
-    assert items == answered and len(answered) > 20
+    assert items == answered and len(answered) > ENOUGH
     assert len(items) == walked.kinds().count("message.opened")
     assert log.sequencer.defect is None
 

@@ -84,6 +84,8 @@ def test_bytes_that_are_no_policy() -> None:
             Trust.parse(data)
 
 
+# A flipped bit may make a serial number negative: still read today, and said to be refused by a later release.
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @given(st.integers(0, len(STRICT.to_bytes()) * 8 - 1))
 def test_a_flipped_bit_is_refused_or_read_back_the_same(at: int) -> None:
     data = bytearray(STRICT.to_bytes())

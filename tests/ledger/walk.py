@@ -220,15 +220,15 @@ def _sealed(walked: Walked, ring: KeyRing) -> dict[int, list[tuple[str, str]]]:
 
 def _lookups(walked: Walked, ring: KeyRing, opened: Mapping[int, Sequence[tuple[str, str]]]) -> None:
     """Each message is found by what is sealed on its own first entries, and by nothing else."""
-    found: dict[tuple[str, int], set[tuple[str, str, str]]] = {}
+    facts: dict[tuple[str, int], dict[str, list[tuple[str, Any]]]] = {}
     for made, row in zip(walked.entries, walked.tables["entries"], strict=True):
         if made.kind in ("message.recorded", "message.recorded.continued"):
             for subject, d in opened.get(made.seq, []):
                 fact = disclosure.parse(d)
-                made_of = {(*term, subject) for term in terms.terms([(fact.name, fact.value)])}
-                found.setdefault((made.chain, row[2]), set()).update(made_of)
+                facts.setdefault((made.chain, row[2]), {}).setdefault(subject, []).append((fact.name, fact.value))
     expected = set()
-    for (message, no), some in found.items():
+    for (message, no), by_subject in facts.items():
+        some = {(*term, subject) for subject, said in by_subject.items() for term in terms.terms(said)}
         theirs = {(kind, value) for kind, value, subject in some if not subject.startswith(message)}
         for kind, value, subject in some:
             if subject != f"{message}:shared" or (kind, value) not in theirs:
