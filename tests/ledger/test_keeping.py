@@ -361,3 +361,30 @@ def test_a_log_from_before_there_was_a_vault(database_url: str, tmp_path: Path) 
             log.content(before)
         assert b"".join(log.content(keep(log).message).whole()) == MAIL
         assert findings(log) == []
+
+
+# Copies are held against what is kept
+
+
+def test_a_copy_is_compared_with_what_is_left(database_url: str, tmp_path: Path) -> None:
+    mail = MAIL.replace(b"Subject:", b"Message-ID: <held@sender.example>\r\nSubject:", 1)
+    footer = mail.replace(b"see attached", b"see attached\r\n-- \r\nThe list")
+    changed = mail.replace(b"see attached", b"see below")
+    with open_log(database_url, tmp_path) as own:
+        made = own.record(fingerprint.take(mail), SENT, ["to", "envelope"], keep=mail)
+
+        def found(copy: bytes) -> tuple[str, set[str]]:
+            (one,) = own.identify(copy)
+            assert one.message == made.message
+            return one.level, {difference.kind for difference in one.differences}
+
+        assert found(b"Received: x\r\n" + mail)[0] == "identical but for transport headers"
+        assert found(footer) == ("all original parts present, with additions", {"added"})
+        assert found(changed) == ("different", {"changed"})
+        # The header block goes, and the text still tells.
+        erase(own, made.message, "r1")
+        level, kinds = found(footer)
+        assert level == "all original parts present, with additions" and "added" in kinds
+        assert found(changed)[0] == "different" and found(mail)[0] == "identical"
+        erase(own, made.message, None)
+        assert own.identify(footer) == [] and own.identify(mail) == []
