@@ -331,6 +331,17 @@ class NewEvidence(Body):
     kind: Literal["history", "non_access"] = "history"
     recipient: Annotated[str, Field(max_length=998)] | None = None
     file: File | None = None
+    only: (
+        Annotated[
+            list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]],
+            Field(
+                max_length=256,
+                description="Of a history: disclose these facts of the message alone, such as `f1` to prove one file",
+                examples=[["f1"]],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class LogState(Said):

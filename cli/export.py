@@ -28,19 +28,26 @@ def export(
     ] = None,
     non_access: Annotated[bool, typer.Option("--non-access", help="Claim that no access is recorded.")] = False,
     file: Annotated[str | None, typer.Option(metavar="f1", help="With --non-access: to this file.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="f1", help="Disclose this fact of the message alone, and others given so: one file, say."),
+    ] = None,
     accept_clock: AcceptClock = False,
 ) -> int:
     """Write evidence: the message's chains up to now, what is sealed on them, and the proof that they are in the log.
 
-    The export is itself recorded. What the evidence holds can no longer be erased from it, wherever it goes. A claim of
-    non-access is refused, with the reason, where it would not be true; and it needs an auditor's word that nothing is
-    filed elsewhere: `postseal audit --sign KEY --into FILE`.
+    With `--only f1` one attachment is proved alone, and the rest stays undisclosed: `postseal verify --content FILE`
+    then says whether a file is it. The export is itself recorded. What the evidence holds can no longer be erased from
+    it, wherever it goes. A claim of non-access is refused, with the reason, where it would not be true; and it needs an
+    auditor's word that nothing is filed elsewhere: `postseal audit --sign KEY --into FILE`.
     """
     naming.check_message(message)
     naming.check_recipient(recipient)
     naming.check_file(file)
     if file is not None and not non_access:
         raise Stop(USAGE, "--file goes with --non-access: a history is of the whole message")
+    if only and non_access:
+        raise Stop(USAGE, "--only goes with a history: a claim of non-access must disclose what it is about")
     if output.exists():
         raise Stop(USAGE, f"{output} is there already")
     # Before the ledger is opened: what it records as exported must be able to leave.
@@ -48,7 +55,7 @@ def export(
     with open_log(accept_clock) as log:
         number = None if recipient is None else naming.recipient_of(log, message, recipient)
         kind = "non_access" if non_access else "history"
-        made = log.export(message, recipient=number, kind=kind, file=file)
+        made = log.export(message, recipient=number, kind=kind, file=file, show=only or None)
         vkey = log.ring.signer().vkey
     try:
         size = write(output, made)

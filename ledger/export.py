@@ -9,7 +9,7 @@ those of other messages) is in no evidence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -39,12 +39,14 @@ Choose = Callable[[Entry, str], bool]
 """Whether a disclosure of this name on this entry goes into the evidence."""
 
 
-def may_show(message: str, recipient: str | None, log: str) -> Choose:
+def may_show(message: str, recipient: str | None, log: str, only: Collection[str] | None = None) -> Choose:
     """Everything on the chains of a message for a claim on all of it; for one recipient nothing that may name another
-    or a person of ours."""
+    or a person of ours. With ``only``, of that nothing but these names among what recorded the message."""
 
     def choose(held: Entry, name: str) -> bool:
         if held.chain == log:
+            return False
+        if only is not None and (name not in only or not held.kind.startswith("message.recorded")):
             return False
         if recipient is None:
             return True

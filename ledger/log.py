@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -314,13 +314,11 @@ class Log(Keeping):
         """Record that somebody looked; the arguments are those of `prepare_view`."""
         return self.write(self.prepare_view(message, what, actor, **details))
 
-    def export(
-        self, message: str, *, recipient: str | None = None, kind: str = "history", file: str | None = None
-    ) -> Evidence:
-        """Close the chains a claim covers, and build evidence that seals them up to now. ``kind`` is ``history`` or
-        ``non_access``; without ``recipient`` it covers all. Adverse where non-access would not be true."""
-        claim, closing = self.prepare_export(message, recipient=recipient, kind=kind, file=file)
-        return self.assemble(claim, self.write(closing))
+    def export(self, message: str, *, show: Collection[str] | None = None, **claimed: Any) -> Evidence:
+        """Close the chains a claim covers, and build evidence that seals them up to now. ``claimed`` is as
+        `prepare_export` has it, ``show`` as `assemble`. Adverse where non-access would not be true."""
+        claim, closing = self.prepare_export(message, **claimed)
+        return self.assemble(claim, self.write(closing), show)
 
     def prepare_export(
         self,
@@ -355,10 +353,11 @@ class Log(Keeping):
         )
         return claim, closing
 
-    def assemble(self, claim: Claim, done: Outcome) -> Evidence:
-        """The evidence for a claim whose chains this act has closed. Adverse where what came between is in the way."""
+    def assemble(self, claim: Claim, done: Outcome, show: Collection[str] | None = None) -> Evidence:
+        """The evidence for a claim whose chains this act has closed. With ``show`` it discloses of the message only the
+        facts of these names (``f1``, ``subject``), and nothing else. Adverse where what came between is in the way."""
         recipient = None if claim.recipient is UNSET else claim.recipient
-        choose = export.may_show(claim.message, recipient, self.id)
+        choose = export.may_show(claim.message, recipient, self.id, show)
         made = export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
         if claim.kind == "non_access":
             trust = Trust.of(*(key.vkey for key in self.ring.keys))

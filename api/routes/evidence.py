@@ -43,6 +43,8 @@ async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
     caller = await service.caller(request, "export")
     body = await bodies.read_json(request)
     said = bodies.parse(schemas.NewEvidence, body)
+    if said.only is not None and said.kind != "history":
+        raise Problem("invalid", "only: a claim of non-access must disclose what it is about")
     key, digest = idempotency.of(service, caller, request, body)
     log, actor = service.log, service.log.person(caller.id, caller.name)
 
@@ -55,7 +57,7 @@ async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
     try:
         claim, closing = await anyio.to_thread.run_sync(prepare)
         done = await service.gathering.write(Submission(closing, key, digest))
-        data = await anyio.to_thread.run_sync(lambda: evidence.format(log.assemble(claim, done)))
+        data = await anyio.to_thread.run_sync(lambda: evidence.format(log.assemble(claim, done, said.only)))
     except (Problem, Adverse, UnknownReference):
         # Why not is told from what is recorded, and so is a look.
         await looked_in_vain(service, caller, message, "evidence")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger import act, drafts, evidence, export
+from ledger import act, disclosure, drafts, envelope, evidence, export, fingerprint
 from ledger.act import Heartbeat, Own
 from ledger.errors import Adverse, InvalidRequest, UnknownReference
 from ledger.event import Instance
@@ -327,3 +327,25 @@ def test_rehearsal_and_check_agree_whatever_happened(place: Place) -> None:
                 after = unrehearsed(place.log, message, **said)
                 assert apart_from_the_closing(after) == apart_from_the_closing(reason)
     assert 10 < held < 90
+
+
+def test_one_file_is_proved_alone(tmp_path: Path) -> None:
+    octets = (
+        b"Subject: confidential\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nsettlement terms\r\n"
+    )
+    for name in (b"plan.pdf", b"secret.pdf"):
+        octets += b"--x\r\nContent-Type: application/pdf; name=" + name + b"\r\n\r\nof " + name + b"\r\n"
+    octets += b"--x--\r\n"
+    with open_log(f"sqlite:///{tmp_path / 'ledger.db'}", tmp_path) as log:
+        sent = envelope.given("ann@sender.example", ["bob@one.example"])
+        message = log.record(fingerprint.take(octets), sent, ["to"]).message
+        made = evidence.format(log.export(message, show=["f1"]))
+        trust = Trust.of(*(key.vkey for key in log.ring.keys))
+    shown = [disclosure.parse(text) for held in evidence.parse(made).entries for text in held.disclosures]
+    assert [one.name for one in shown] == ["f1"] and b"secret" not in made and b"bob" not in made
+    verdict = evidence.check(made, trust, b"of plan.pdf")
+    assert verdict.verdict == "valid" and "identical to the file f1" in verdict.check("content").detail
+    # Of anything else it says nothing, neither way.
+    for other in (b"of secret.pdf", octets):
+        verdict = evidence.check(made, trust, other)
+        assert (verdict.verdict, verdict.check("content").status) == ("unknown", "not_checked")
