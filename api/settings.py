@@ -14,12 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 from ledger import retention
 from ledger.errors import FormatError, InvalidRequest
 from ledger.retention import Class
 
 PREFIX = "POSTSEAL_"
+
+SecondDigest = Literal["sha3-256", "sha512"]
+SECOND_DIGESTS: Final[tuple[SecondDigest, ...]] = get_args(SecondDigest)
+"""Those of `ledger.fingerprint`, which is not loaded for this alone."""
 
 # A host, perhaps a port, then path segments: a URL without its scheme. It becomes the name of the log's signing key
 # and the first line of every checkpoint, where a space, a plus or a line break would end the name early.
@@ -75,6 +80,11 @@ TABLE = (
     ),
     Setting("PUBLIC_LOG", "`0`", "`1` opens tiles, entries and proofs to all; checkpoints always are."),
     Setting("MESSAGE_MB", "`50`", "The largest message that is taken, in megabytes."),
+    Setting(
+        "SECOND_DIGEST",
+        "none",
+        "`sha512` or `sha3-256`: a digest that stands beside each SHA-256 of what is recorded from now on.",
+    ),
     Setting("DUAL_CONTROL", "`0`", "`1`: every erasure is carried out only once a second person has approved it."),
     Setting(
         "RETENTION",
@@ -98,6 +108,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     public_log: bool = False
     message_mb: int = 50
+    second_digest: SecondDigest | None = None
     dual_control: bool = False
     retention: Mapping[str, Class] = field(default_factory=dict)
     queue: int = 20_000
@@ -136,6 +147,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=_proxies(environ),
         public_log=_flag(environ, "PUBLIC_LOG"),
         message_mb=_count(environ, "MESSAGE_MB", 50, 1000),
+        second_digest=_second_digest(environ),
         dual_control=_flag(environ, "DUAL_CONTROL"),
         retention=_retention(environ),
         queue=_count(environ, "QUEUE", 20_000, 1_000_000),
@@ -160,6 +172,16 @@ def _value(environ: Mapping[str, str], name: str) -> str | None:
     if not value.strip():
         raise SettingsError(f"{PREFIX}{name} is set but empty; unset it to use the default")
     return value
+
+
+def _second_digest(environ: Mapping[str, str]) -> SecondDigest | None:
+    value = _value(environ, "SECOND_DIGEST")
+    for name in SECOND_DIGESTS:
+        if value == name:
+            return name
+    if value is not None:
+        raise SettingsError(f"{PREFIX}SECOND_DIGEST is one of {', '.join(SECOND_DIGESTS)}")
+    return None
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:

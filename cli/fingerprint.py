@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from api import settings
 from cli.exits import USAGE, Stop
 from ledger import fingerprint as fingerprints
 from ledger import hashonly, mime
@@ -37,6 +38,6 @@ def fingerprint(
             raise Stop(USAGE, f"{file} cannot be read: {error.strerror}") from None
     if octets != mime.normalise(octets):
         sys.stderr.write("postseal: the line ends are not CRLF; hashes and sizes are those with CRLF\n")
-    made = hashonly.to_json(fingerprints.take(octets))
+    made = hashonly.to_json(fingerprints.take(octets, second=settings.from_environment().second_digest))
     sys.stdout.write(json.dumps(made, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
     return 0

@@ -16,6 +16,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from api.settings import SecondDigest
 from cli import paper
 from cli.plain import plural
 from cli.sources import Found
@@ -169,6 +170,7 @@ class Intake:
     hosted: tuple[str, ...]
     keep: bool
     dkim_keys: Mapping[str, str]
+    second: SecondDigest | None
     kept: Class | None
     bar: Progress
     task: TaskID
@@ -248,7 +250,7 @@ class Intake:
             self.said.tell(item, answer)
 
     def _prepare(self, found: Found) -> Item:
-        taken = fingerprint.take(found.octets)
+        taken = fingerprint.take(found.octets, second=self.second)
         sent = self.given or _declared(found.octets)
         roles = _roles(taken, found.octets, sent)
         missing = [one for one in self.hosted if one not in {leaf.file for leaf in taken.files}]

@@ -76,7 +76,8 @@ def record(
     rcpt = [*(to or []), *(bcc or [])]
     if (from_ is None) != (not rcpt):
         raise Stop(USAGE, "--from goes with --to or --bcc: an envelope has a sender and a recipient")
-    kept = settings.from_environment().retention_class(retention)
+    here = settings.from_environment()
+    kept, second = here.retention_class(retention), here.second_digest
     records = _records(dkim_keys)
     given = None if from_ is None else envelope.given(from_, rcpt)
     out, err = paper.console(), paper.console(sys.stderr)
@@ -88,7 +89,7 @@ def record(
     with open_log(accept_clock) as log, paper.progress("recording") as bar:
         said = Said(json_, quiet, out, bar.console if bar.console.is_terminal else err)
         task = bar.add_task("", total=total or None, said="")
-        intake = Intake(log, said, given, tuple(hosted or ()), keep, records, kept, bar, task)
+        intake = Intake(log, said, given, tuple(hosted or ()), keep, records, second, kept, bar, task)
 
         def skip(path: Path) -> None:
             said.skipped += 1

@@ -13,6 +13,7 @@ from api import answers, bodies, idempotency, multipart, schemas
 from api.errors import Problem
 from api.openapi import APPENDING, appends, needs, problems
 from api.service import serving
+from api.settings import SecondDigest
 from ledger import entry, envelope, fingerprint, hashonly, signed
 from ledger.canonical import Json
 from ledger.envelope import Envelope
@@ -78,7 +79,7 @@ async def record(request: Request) -> Response:
     is kept only where the envelope says `keep_content`."""
     service = serving(request)
     caller = await service.caller(request, "record")
-    sent = await _read(request, service.settings.message_bytes)
+    sent = await _read(request, service.settings.message_bytes, service.settings.second_digest)
     key, digest = idempotency.of(service, caller, request, *sent.said)
     log = service.log
     made, openings = await anyio.to_thread.run_sync(
@@ -119,21 +120,21 @@ def _file(leaf: Leaf) -> dict[str, Any]:
     return said if leaf.name is None else said | {"name": leaf.name}
 
 
-async def _read(request: Request, limit: int) -> _Sent:
+async def _read(request: Request, limit: int, second: SecondDigest | None) -> _Sent:
     kind = bodies.media_type(request)
     if kind == "multipart/form-data":
         body = await bodies.read(request, limit + ENVELOPE_LIMIT)
-        return await anyio.to_thread.run_sync(_given, body, request.headers["content-type"], limit)
+        return await anyio.to_thread.run_sync(_given, body, request.headers["content-type"], limit, second)
     if kind == "message/rfc822":
         octets = await bodies.read(request, limit)
-        return await anyio.to_thread.run_sync(_declared, octets)
+        return await anyio.to_thread.run_sync(_declared, octets, second)
     if kind == "application/json":
         body = await bodies.read(request, ENVELOPE_LIMIT)
         return await anyio.to_thread.run_sync(_hash_only, body)
     raise Problem("unsupported-media-type", "send multipart/form-data, message/rfc822 or application/json")
 
 
-def _given(body: bytes, content_type: str, limit: int) -> _Sent:
+def _given(body: bytes, content_type: str, limit: int, second: SecondDigest | None) -> _Sent:
     parts = multipart.parse(body, content_type, frozenset({b"envelope", b"message"}))
     said, octets = parts[b"envelope"], parts[b"message"]
     if len(octets) > limit:
@@ -144,7 +145,7 @@ def _given(body: bytes, content_type: str, limit: int) -> _Sent:
     sent = envelope.given(wanted.mail_from, wanted.rcpt_to)
     return _Sent(
         (said, octets),
-        fingerprint.take(octets),
+        fingerprint.take(octets, second=second),
         sent,
         envelope.roles(octets, sent),
         wanted.hosted,
@@ -154,11 +155,10 @@ def _given(body: bytes, content_type: str, limit: int) -> _Sent:
     )
 
 
-def _declared(octets: bytes) -> _Sent:
+def _declared(octets: bytes, second: SecondDigest | None) -> _Sent:
     sent = envelope.declared(octets)
-    return _Sent(
-        (octets,), fingerprint.take(octets), sent, envelope.roles(octets, sent), (), signed=_signed(octets, {})
-    )
+    taken = fingerprint.take(octets, second=second)
+    return _Sent((octets,), taken, sent, envelope.roles(octets, sent), (), signed=_signed(octets, {}))
 
 
 def _signed(octets: bytes, keys: Mapping[str, str]) -> Sequence[tuple[str, Json]]:

@@ -10,6 +10,7 @@ import pytest
 
 from api import settings
 from api.settings import SettingsError, describe, load
+from ledger.fingerprint import HASHLIB
 from tests.helpers import HOUSE, environment
 
 HOME = {"HOME": "/home/someone"}
@@ -107,3 +108,12 @@ def test_the_environment_is_read_from_one_place(monkeypatch: pytest.MonkeyPatch)
     assert not [name for name in os.environ if name.startswith("POSTSEAL_")]
     monkeypatch.setenv("POSTSEAL_ORIGIN", "log.example.org")
     assert settings.from_environment().origin == "log.example.org"
+
+
+def test_a_second_digest_is_one_that_fingerprints_know() -> None:
+    assert set(settings.SECOND_DIGESTS) == set(HASHLIB)
+    for name in settings.SECOND_DIGESTS:
+        assert load({"HOME": "/home/x", "POSTSEAL_SECOND_DIGEST": name}).second_digest == name
+    assert load({"HOME": "/home/x"}).second_digest is None
+    with pytest.raises(SettingsError, match="one of sha3-256, sha512"):
+        load({"HOME": "/home/x", "POSTSEAL_SECOND_DIGEST": "md5"})

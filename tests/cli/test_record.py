@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pty
 import signal
@@ -255,3 +256,14 @@ def test_all_of_it_on_postgresql(
     vkey = postseal.ok("keys", "list", "--json").json["vkey"]
     postseal.ok("verify", "--vkey", vkey, tmp_path / "evidence.json")
     assert postseal.ok("audit", "--processes", "2", "--json").json["findings"] == []
+
+
+def test_a_second_digest_beside_the_first(postseal: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail = tmp_path / "mail.eml"
+    mail.write_bytes(MAIL)
+    monkeypatch.setenv("POSTSEAL_SECOND_DIGEST", "sha512")
+    message = postseal.ok("record", "--json", str(mail)).lines[0]["message"]
+    shown = postseal.ok("show", "--json", message).out
+    assert hashlib.sha512(MAIL.replace(b"\n", b"\r\n")).hexdigest() in shown
+    printed = postseal.ok("fingerprint", str(mail)).json
+    assert printed["raw"]["second"]["algorithm"] == "sha512"
