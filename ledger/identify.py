@@ -8,7 +8,7 @@ of a message that is none of ours, are found by their hash, or by that of their 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from ledger import drafts, entry, fingerprint, match, originals, signed, terms
@@ -73,7 +73,7 @@ def identify(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents,
         [
             *terms.by_message_id(copy.print.header("Message-ID") or ""),
             *terms.by_date(copy.print.header("Date") or ""),
-            *terms.by_relaxed({} if copy.print.relaxed is None else {"headers": copy.print.relaxed.headers}),
+            *terms.by_relaxed({} if copy.print.relaxed is None else asdict(copy.print.relaxed)),
         ]
     )
     # Those of the same octets first, however many others there are.

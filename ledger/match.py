@@ -11,7 +11,7 @@ docs/format.md, "Levels".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
@@ -121,8 +121,9 @@ def _tied(original: Original, received: Fingerprint) -> bool:
     if mine and theirs:
         return _same(mine, theirs)
     known, now = original.relaxed, received.relaxed
-    if known is not None and now is not None and original.headers and known.headers == now.headers:
-        return True
+    if known is not None and now is not None and known.headers == now.headers:
+        # Where there is none of them, it must be the same body.
+        return known.headers != terms.NO_HEADER or known.body == now.body
     if "From" not in original.headers or "Date" not in original.headers:
         return False
     subject = original.headers.get("Subject", "")
@@ -316,6 +317,10 @@ def _one(
             # To a text that is read, lists and gateways add theirs. A file is the same, or another one.
             if leaf.file is None or level <= LEVELS.index(REENCODED):
                 return differences, now
+            if now == place:
+                said = f"was replaced: {_describe(leaf)}, and now {_describe(extra[now])}"
+                told = [Difference(MISSING, "replaced", name, said, leaf.sha256, extra[now].sha256)]
+                return told + [replace(one, level=MISSING) for one in differences], now
         elif alike and leaf.file is None:
             said = f"its text is not the same; how it differs is not known, because {original.without}"
             return [Difference(DIFFERENT, "not_compared", name, said)], alike[0]

@@ -20,7 +20,7 @@ from ledger.canonical import Json
 Term = tuple[str, str]
 """A kind of the blind index (`KINDS`) and a value in its spelling."""
 
-KINDS: Final = ("address", "date", "domain", "file", "headers", "message-id", "sha256", "subject", "text")
+KINDS: Final = ("address", "body", "date", "domain", "file", "headers", "message-id", "sha256", "subject", "text")
 
 MAX_WORDS: Final = 64
 """Different words of one subject or file name that are looked up, the first ones."""
@@ -36,7 +36,7 @@ _ASCII_WORDS: Final = re.compile("[a-z0-9]+").findall
 _EXTENSION: Final = re.compile(r"\.\w{1,16}").fullmatch
 _RECIPIENT: Final = re.compile("r[1-9][0-9]{0,4}").fullmatch
 _FILE: Final = re.compile("f[1-9][0-9]{0,4}").fullmatch
-_NO_HEADER: Final = sha256(b"").hexdigest()
+NO_HEADER: Final = sha256(b"").hexdigest()
 _SHA256: Final = re.compile("[0-9a-f]{64}").fullmatch
 
 
@@ -135,11 +135,12 @@ def by_message_id(said: str) -> list[Term]:
 
 
 def by_relaxed(said: Json) -> list[Term]:
-    """The hash of the headers that a message without a Message-ID has; of no header, nothing."""
-    headers = said.get("headers") if isinstance(said, dict) else None
-    if not isinstance(headers, str) or not _SHA256(headers) or headers == _NO_HEADER:
+    """The hash of the headers that a message without a Message-ID has; of its body where it has none of them."""
+    if not isinstance(said, dict):
         return []
-    return [("headers", headers)]
+    name = "body" if said.get("headers") == NO_HEADER else "headers"
+    found = said.get(name)
+    return [(name, found)] if isinstance(found, str) and _SHA256(found) else []
 
 
 def by_date(said: str) -> list[Term]:

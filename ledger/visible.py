@@ -24,7 +24,7 @@ IMAGE: Final = "\ufdd1"
 _BODY: Final = "\ufdd2"
 _MARKS: Final = re.compile(f"[{LINK}{IMAGE}{_BODY}]")
 _BLANKS: Final = re.compile(r"[\s\u200b\ufeff]+")
-_ADDRESS: Final = re.compile(r"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"'\ufdd0\ufdd1]+", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|\bwww\.)[^\s<>\"'\ufdd0\ufdd1]+", re.IGNORECASE)
 _STUFFED: Final = re.compile(r"^>+(?=From )", re.MULTILINE)
 # Browsers show Windows-1252 where a text says Latin-1, or names a character by its number.
 _SHOWN: Final = {code: bytes((code,)).decode("windows-1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}

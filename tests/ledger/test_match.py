@@ -117,7 +117,7 @@ SURVIVE = {
     "a file renamed": (edit(b"offer.pdf", b"other.pdf"), ADDITIONS, {("renamed", "f1")}),
     "links": (edit(b"https://a.example/x", b"https://safe.example/?u=a.example/x"), LINKS, {("link", "p1")}),
     "a file replaced": (edit(b"JVBERi0xLjQ=", b"JVBERi0xLjU="), MISSING, {("replaced", "f1")}),
-    "a text file changed": (edit(b"b;2", b"b;3"), MISSING, {("replaced", "f2")}),
+    "a text file changed": (edit(b"b;2", b"b;3"), MISSING, {("replaced", "f2"), ("changed", "f2")}),
     "a word in the text": (edit(b"4,000", b"9,000"), DIFFERENT, {("changed", "p1")}),
     "a word in the page": (edit(b"<p>the price", b"<p>no price"), DIFFERENT, {("changed", "p2")}),
     "a word within": (edit(b"within", b"without"), DIFFERENT, {("changed", "p3")}),
@@ -193,6 +193,11 @@ def test_a_copy_that_nothing_ties_to_the_message_is_no_copy() -> None:
     assert match.compare(known(), Copy.of(stranger)) is None
     assert match.compare(known(), Copy.of(b"%PDF-1.4 nothing of a mail")) is None
     assert match.compare(known(), Copy.of(b"Subject: the offer\r\n\r\n" + TEXT.encode())) is None
+    # Without any of the six headers it is the body that tells.
+    bare = originals.of_octets(b"X-Note: x\r\n\r\nthe same\r\n")
+    made = match.compare(bare, Copy.of(b"Received: y\r\nX-Note: x\r\n\r\nthe same \r\n"))
+    assert made is not None and made.level == TRANSPORT
+    assert match.compare(bare, Copy.of(b"X-Note: x\r\n\r\nnot the same\r\n")) is None
     # Sent twice it is two messages, whatever else they share.
     assert match.compare(known(), Copy.of(MAIL.replace(b"<1@a.example>", b"<2@a.example>"))) is None
     # The same words to somebody else are another message.
