@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,7 +17,7 @@ from cli.exits import NO, OK, USAGE, Stop
 from cli.opening import open_reading
 from cli.plain import clean, moment, plural
 from ledger import mime
-from ledger.differs import DIFFERENT, Difference
+from ledger.differs import DIFFERENT, Difference, unquoted
 from ledger.identify import Identified
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -42,7 +42,8 @@ def identify(
     """
     octets = _read(file)
     with open_reading() as reading:
-        found = reading.identify(octets)
+        # Words of what was kept are for `postseal content`, which records the look.
+        found = [replace(one, differences=unquoted(one.differences)) for one in reading.identify(octets)]
     if json_:
         for one in found:
             sys.stdout.write(json.dumps(as_json(one), ensure_ascii=False) + "\n")

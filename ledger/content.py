@@ -23,8 +23,7 @@ from ledger.errors import Damaged, Erased, Unavailable, UnknownReference
 from ledger.vault import KEY_SIZE
 
 HEADER: Final = ":header"
-"""Ends the subject of what may name anybody who sent or received a message, whatever its To and Cc say (there is also
-``Received: ... for <him>``): the erasure of each of them destroys it."""
+"""As `ledger.drafts.HEADER`."""
 
 PARTS: Final[Mapping[str, str]] = {"header": HEADER, "body": "", "whole": HEADER}
 """Each part, and what ends the subject of the data key that its own key is wrapped under."""

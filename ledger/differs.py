@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 Level = Literal[
@@ -71,3 +71,8 @@ def excerpt(text: str) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
+
+
+def unquoted(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+    """The same without the words of what was kept: who may not read it must not be able to ask for it word by word."""
+    return tuple(replace(one, recorded=None) if one.kind in ("changed", "link") else one for one in differences)

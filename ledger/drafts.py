@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, cast, get_args
@@ -34,7 +34,11 @@ SHARED: Final = ":shared"
 SENDER: Final = ":sender"
 """Ends the subject of what names the sender."""
 
-BESIDE: Final = (SHARED, SENDER)
+HEADER: Final = ":header"
+"""Ends the subject of what may name anybody who sent or received a message, whatever its To and Cc say (there is also
+``Received: ... for <him>``): the erasure of each of them destroys it."""
+
+BESIDE: Final = (SHARED, SENDER, HEADER)
 """What ends the subjects beside the message's own that facts of the message itself are sealed under."""
 
 KEY_SIZE: Final = 16
@@ -130,8 +134,9 @@ def recording(
         for number, (address, role, chain) in enumerate(zip(sent.rcpt_to, roles, chains, strict=True), 1)
     ]
     own, sender, shared = _message_facts(print_, sent, hosted)
-    # Whose signatures they are, and perhaps his address, they say themselves.
-    said = {message: own, message + SENDER: [*sender, *signed]}
+    said = {message: own, message + SENDER: sender}
+    if signed:  # DKIM copies header fields, and DKIM2 names every recipient
+        said[message + HEADER] = list(signed)
     if shared:
         said[message + SHARED] = shared
     for o in openings:
@@ -175,7 +180,7 @@ def lookups_of(parts: Iterable[tuple[str, Iterable[tuple[str, Json]]]], blinds: 
     found = {subject: terms(list(facts)) for subject, facts in parts}
     for subject in [subject for subject in found if subject.endswith(SHARED)]:
         message = subject.removesuffix(SHARED)
-        of_all = (message, message + SENDER, subject)
+        of_all = (message, message + SENDER, message + HEADER, subject)
         theirs = {term for other, some in found.items() if other not in of_all for term in some}
         found[subject] = [term for term in found[subject] if term not in theirs]
     rows = [(term, subject) for subject, some in found.items() for term in some]
@@ -197,7 +202,9 @@ def _message_facts(
     if print_.root is not None:
         own.append(("leaves", {"count": len(print_.leaves), "root": print_.root}))
     if print_.relaxed is not None:
-        own.append(("relaxed", cast("dict[str, Json]", asdict(print_.relaxed))))
+        own.append(("relaxed", {"body": print_.relaxed.body, "mime": print_.relaxed.mime}))
+        # Of somebody who was erased a guess at his address could be tried against it.
+        shared.append(("relaxed.headers", print_.relaxed.headers))
     if print_.reason is not None:
         own.append(("unparsed", print_.reason))
     for name, fact, part in (

@@ -10,7 +10,6 @@ of its own (`ledger.pending`), written with the request and emptied with the las
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -20,14 +19,14 @@ from ledger import disclosure, drafts, entry, pending, subjects
 from ledger.canonical import Json
 from ledger.drafts import SHARED
 from ledger.erasure import Approve, Done, Part, Request, Scope
-from ledger.errors import LedgerError, Refused, Unavailable, UnknownReference
+from ledger.errors import LedgerError, Unavailable, UnknownReference
 from ledger.event import Source
 from ledger.hold import check_free
 from ledger.ids import format_time
 from ledger.log import Log
 from ledger.merkle import leaf_hash
 from ledger.overview import recording
-from ledger.pending import Pending
+from ledger.pending import Pending, is_wide
 from ledger.plan import Sealed
 from ledger.reading import Reading
 from ledger.sequencer import Outcome
@@ -201,15 +200,14 @@ class Erasing:
         appender = log.store.appender()
         try:
             appender.begin()
-            appender.drop_blobs()
+            appender.drop_blobs(doomed)
             appender.commit()
         finally:
             appender.rollback()
             appender.close()
 
     def _add(self, erasure: str, rows: Sequence[Pending]) -> None:
-        """Messages of a person that were recorded since he was asked for: each is asked for as well, unless it must be
-        kept."""
+        """Messages of a person that were recorded since he was asked for: each is asked for as well. Held, Retained."""
         known = {one.chain for one in rows}
         found = subjects.of_person(self._log, rows[0].blind)
         for message, some in groupby(found, lambda part: part.message):
@@ -217,8 +215,8 @@ class Erasing:
                 act, one = self._log.new_id(), rows[0]
                 more = Request(erasure, "person", list(some), one.blind, one.requester, False, act, "system")
                 more.adding = True
-                with suppress(Refused):
-                    self._log.write(more)
+                # What must be kept holds up the erasure of him altogether, as it does where it was asked for.
+                self._log.write(more)
 
     def _destroy(self, erasure: str) -> list[int]:
         """The deletions, in one transaction under the writer's lock, which moves the head on: every other process then
@@ -257,7 +255,7 @@ class Erasing:
 
     def _check_free(self, message: Chain, theirs: Sequence[Chain], keys: set[str]) -> None:
         """Held where a hold has come since it was asked for."""
-        wide = self._log.reader.recipients(message) if message.id + SHARED in keys else ()
+        wide = self._log.reader.recipients(message) if any(map(is_wide, keys)) else ()
         for chain in (message, *theirs, *wide):
             check_free(chain)
 

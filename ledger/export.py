@@ -30,7 +30,7 @@ from ledger.store.read import Reader
 from ledger.transaction import Recorded
 from ledger.verdict import NotChecked
 
-_OTHERS: Final = frozenset({"cc", "to"})
+_OTHERS: Final = frozenset({"cc", "dkim", "relaxed.headers", "signatures", "to"})
 _OURS: Final = frozenset({"actor", "reason_text"})
 _RECIPIENT: Final = re.compile(r"r[1-9][0-9]{0,4}").fullmatch
 

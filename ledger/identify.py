@@ -8,7 +8,7 @@ of a message that is none of ours, are found by their hash, or by that of their 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ledger import drafts, entry, fingerprint, match, originals, signed, terms
@@ -68,22 +68,16 @@ class _Recorded:
 def identify(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents, octets: bytes) -> list[Identified]:
     """Messages before files, the best first. FormatError where the octets are none, or too many."""
     copy = Copy.of(octets)
-    wanted = [terms.by_sha256(copy.print.raw.sha256)]
-    wanted.append(
-        [
-            *terms.by_message_id(copy.print.header("Message-ID") or ""),
-            *terms.by_date(copy.print.header("Date") or ""),
-            *terms.by_relaxed({} if copy.print.relaxed is None else asdict(copy.print.relaxed)),
-        ]
-    )
-    # Those of the same octets first, however many others there are.
-    recorded = {one.chain.no: one for some in wanted for one in _found(reader, blinds, opened, some)}
-    found = []
-    for one in recorded.values():
-        judged = match.compare(_original(one, contents), copy)
-        if judged is not None:
-            told = _told(one, judged.level, None, judged.differences)
-            found.append(replace(told, dkim=signed.again(copy.octets, one.sealed)))
+    found = _judged(reader, blinds, opened, contents, copy, terms.by_sha256(copy.print.raw.sha256))
+    if not found:
+        found = _judged(
+            reader, blinds, opened, contents, copy, terms.by_message_id(copy.print.header("Message-ID") or "")
+        )
+    if not found:
+        # One of the two has no Message-ID. Many may be of one second: those with the same headers come first.
+        headers = [] if copy.print.relaxed is None else terms.by_headers(copy.print.relaxed.headers)
+        for some in (headers, terms.by_date(copy.print.header("Date") or "")):
+            found = found or _judged(reader, blinds, opened, contents, copy, some)
     # Of messages with one Message-ID it is the one that it is most of.
     best = min((LEVELS.index(one.level) for one in found), default=0)
     found = [one for one in found if LEVELS.index(one.level) == best]
@@ -91,6 +85,19 @@ def identify(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents,
         known = {one.message for one in found}
         found += [one for one in _files(reader, blinds, opened, octets, copy) if one.message not in known]
     return sorted(found, key=lambda one: (one.part is not None, LEVELS.index(one.level), -one.seq))
+
+
+def _judged(
+    reader: Reader, blinds: Blinds, opened: Opened, contents: Contents, copy: Copy, wanted: Sequence[Term]
+) -> list[Identified]:
+    """Messages that are found by any of these terms and that something ties to the copy."""
+    found = []
+    for one in _found(reader, blinds, opened, wanted):
+        judged = match.compare(_original(one, contents), copy)
+        if judged is not None:
+            told = _told(one, judged.level, None, judged.differences)
+            found.append(replace(told, dkim=signed.again(copy.octets, one.sealed)))
+    return found
 
 
 def _files(reader: Reader, blinds: Blinds, opened: Opened, octets: bytes, copy: Copy) -> list[Identified]:

@@ -10,12 +10,15 @@ docs/format.md, "Levels".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
-from ledger import mime, passage, terms, visible
+from ledger import likeness, mime, passage, terms, visible
 from ledger import text as texts
 from ledger.differs import (
     ADDITIONS,
@@ -61,19 +64,47 @@ class Original:
     without: str = "the content was not kept"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Copy:
-    """What was received: its normalised octets and their fingerprint."""
+    """What was received: its normalised octets and their fingerprint. After ``limits.seconds`` nothing more of it is
+    compared."""
 
     octets: bytes
     print: Fingerprint
     limits: mime.Limits
+    clock: Callable[[], float]
+    until: float
 
     @classmethod
-    def of(cls, octets: bytes, limits: mime.Limits | None = None) -> Copy:
+    def of(cls, octets: bytes, limits: mime.Limits | None = None, clock: Callable[[], float] = time.monotonic) -> Copy:
         """FormatError as `fingerprint.take`."""
         limits = limits or mime.Limits()
-        return cls(mime.normalise(octets), take(octets, limits), limits)
+        until = clock() + limits.seconds
+        return cls(mime.normalise(octets), take(octets, limits, clock=clock), limits, clock, until)
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """Those of its text parts, by path."""
+        return read_texts(self.octets, self.limits)
+
+    @cached_property
+    def repeated(self) -> bool:
+        """Whether a field that says how the body is read stands there more than once."""
+        return any(name in self._header.repeated for name in mime.STRUCTURAL)
+
+    @cached_property
+    def sender(self) -> list[str]:
+        """The addresses of its From as a relay reads them: an encoded word is no address."""
+        return likeness.addresses(likeness.bare(self._header.first.get(b"from", b"")))
+
+    @cached_property
+    def _header(self) -> mime.Header:
+        return mime.read_header(self.octets, 0, len(self.octets), self.limits)
+
+    @property
+    def late(self) -> bool:
+        """Whether its time is over."""
+        return self.clock() > self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +127,7 @@ def compare(original: Original, copy: Copy) -> Match | None:
         return Match(IDENTICAL, ())
     if not copy.print.parsed or not _tied(original, copy.print):
         return None
-    said = _headers(original, copy.print) + _body(original, copy)
+    said = _headers(original, copy) + _body(original, copy)
     said = said or [Difference(TRANSPORT, "transport", "", "what relays add to a message or change around it")]
     return Match(weakest(one.level for one in said), tuple(said))
 
@@ -119,17 +150,16 @@ def read_texts(octets: bytes, limits: mime.Limits) -> dict[str, str]:
 def _tied(original: Original, received: Fingerprint) -> bool:
     mine, theirs = original.headers.get("Message-ID"), received.header("Message-ID")
     if mine and theirs:
-        return _same(mine, theirs)
+        return likeness.same(mine, theirs)
     known, now = original.relaxed, received.relaxed
     if known is not None and now is not None and known.headers == now.headers:
-        # Where there is none of them, it must be the same body.
         return known.headers != terms.NO_HEADER or known.body == now.body
     if "From" not in original.headers or "Date" not in original.headers:
         return False
-    subject = original.headers.get("Subject", "")
-    return all(_agrees(original, received, name) for name in ("From", "To", "Date")) and _squeeze(subject) in _squeeze(
-        received.header("Subject") or ""
-    )
+    mine, theirs = original.headers.get("Subject", ""), received.header("Subject") or ""
+    if likeness.squeeze(mine) not in likeness.squeeze(theirs):
+        return False
+    return all(_agrees(original, received, name) for name in ("From", "To", "Date"))
 
 
 def _agrees(original: Original, received: Fingerprint, name: str) -> bool:
@@ -138,10 +168,11 @@ def _agrees(original: Original, received: Fingerprint, name: str) -> bool:
         return True
     if mine is None or theirs is None:
         return theirs is not None and sha256(theirs.encode()).hexdigest() == original.hashes.get(name)
-    return _same(mine, theirs) or (name == "Date" and terms.by_date(mine) == terms.by_date(theirs) != [])
+    return likeness.same(mine, theirs) or (name == "Date" and terms.by_date(mine) == terms.by_date(theirs) != [])
 
 
-def _headers(original: Original, received: Fingerprint) -> list[Difference]:
+def _headers(original: Original, copy: Copy) -> list[Difference]:
+    received = copy.print
     known, theirs = original.relaxed, received.relaxed
     if known is not None and theirs is not None and known.headers == theirs.headers:
         return []
@@ -155,13 +186,18 @@ def _headers(original: Original, received: Fingerprint) -> list[Difference]:
                 None if said is None else excerpt(said) for said in (original.headers.get(name), received.header(name))
             ]
             differences.append(Difference(*_header(original, received, name), *quoted))
+        elif name == "From" and name in original.headers and copy.sender != likeness.addresses(original.headers[name]):
+            said = "shows an address that it is not from"
+            differences.append(Difference(DIFFERENT, "header", name, said, excerpt(original.headers[name])))
     if not differences:
         differences.append(
             Difference(TRANSPORT, "transport", "", "headers were folded or encoded anew, and say the same")
         )
     if original.unknown:
-        said = f"{', '.join(sorted(original.unknown))}: nothing was recorded, or it was erased"
-        differences.append(Difference(TRANSPORT, "not_compared", "", said))
+        # Who wrote it, when and about what is the message; whom it was to is not all of it.
+        level = DIFFERENT if original.unknown & {"From", "Subject", "Date"} else TRANSPORT
+        said = f"{', '.join(sorted(original.unknown))}: not shown, not recorded, or erased"
+        differences.append(Difference(level, "not_compared", "", said))
     return differences
 
 
@@ -176,17 +212,11 @@ def _header(original: Original, received: Fingerprint, name: str) -> tuple[Level
         detail = "is missing"
     elif mine is None and name not in original.hashes:
         detail = "was added"
-    elif mine is not None and name in ("Subject", "From", "To", "Cc") and _squeeze(mine) in _squeeze(theirs):
+    elif mine is not None and name == "Subject" and likeness.is_tagged(mine, theirs):
         level, detail = ADDITIONS, "something was added to it"
+    elif name == "From" and mine is not None and likeness.addresses(mine) == likeness.addresses(theirs):
+        level, detail = ADDITIONS, "shows another name"
     return level, "header", name, detail
-
-
-def _same(one: str, other: str) -> bool:
-    return _squeeze(one) == _squeeze(other)
-
-
-def _squeeze(said: str) -> str:
-    return " ".join(said.split())
 
 
 # Parts
@@ -196,13 +226,14 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
     now_there = dict(copy.print.facts)
     pairs, lost, extra = _pair(original.leaves, now_there)
     known, theirs = original.relaxed, copy.print.relaxed
-    same_octets = known is not None and theirs is not None and known.body == theirs.body
-    same_reading = known is not None and theirs is not None and known.mime == theirs.mime
-    if same_octets and (same_reading or not (lost or extra)):
-        # The same but for blanks, as DKIM has it, which may still make a part read otherwise.
-        said = "blanks were changed, and it reads otherwise for it"
-        return [Difference(TRANSPORT, "changed", name, said) for name in lost]
+    same = known is not None and theirs is not None and (known.body, known.mime) == (theirs.body, theirs.mime)
+    if same and not lost and (original.partial or not extra):
+        # The same but for blanks, as DKIM has it; and no blank has made a part read otherwise.
+        return []
     differences: list[Difference] = []
+    if copy.repeated:
+        said = "a field that says how it is read stands there more than once"
+        differences.append(Difference(DIFFERENT, "header", "", said))
     recoded = [
         mine
         for mine, now in pairs
@@ -233,7 +264,7 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
 def _added(copy: Copy, name: str, leaf: Leaf) -> Difference:
     said = None
     if leaf.media_type.startswith("text/") and leaf.size <= passage.LIMIT:
-        text = read_texts(copy.octets, copy.limits).get(leaf.path, "")
+        text = "" if copy.late else copy.texts.get(leaf.path, "")
         said = excerpt(visible.read(text, markup=leaf.media_type == "text/html").text) or None
     return Difference(ADDITIONS, "added", name, f"a part was added: {_describe(leaf)}", received=said)
 
@@ -242,28 +273,25 @@ def _pair(
     recorded: Mapping[str, Leaf], received: Mapping[str, Leaf]
 ) -> tuple[list[tuple[str, str]], dict[str, Leaf], dict[str, Leaf]]:
     """Each part with its like, once; what is left on either side. In the order of the parts recorded."""
-    left: dict[tuple[str, str], list[str]] = {}
     extra = dict(sorted(received.items(), key=lambda item: _order(item[1])))
+    left: dict[tuple[str, str], deque[str]] = {}
     for name, leaf in extra.items():
-        for key in _keys(leaf):
-            left.setdefault(key, []).append(name)
+        left.setdefault(_key(leaf), deque()).append(name)
     pairs: list[tuple[str, str]] = []
     lost: dict[str, Leaf] = {}
     for mine, leaf in sorted(recorded.items(), key=lambda item: _order(item[1])):
-        alike = [name for key in _keys(leaf) for name in left.get(key, ()) if name in extra]
-        found = next((name for name in alike if extra[name].path == leaf.path), alike[0] if alike else None)
-        if found is None:
-            lost[mine] = leaf
+        alike = left.get(_key(leaf))
+        if alike:
+            pairs.append((mine, alike.popleft()))
+            del extra[pairs[-1][1]]
         else:
-            pairs.append((mine, found))
-            del extra[found]
+            lost[mine] = leaf
     return pairs, lost, extra
 
 
-def _keys(leaf: Leaf) -> list[tuple[str, str]]:
-    """What a part is known by: its octets; its text, of which its type says how it is shown."""
-    said = [("octets", leaf.sha256)]
-    return said if leaf.text is None else [*said, (leaf.media_type, leaf.text)]
+def _key(leaf: Leaf) -> tuple[str, str]:
+    """What a part is known by: its text, of which its type says how it is shown; or its octets."""
+    return ("octets", leaf.sha256) if leaf.text is None else (leaf.media_type, leaf.text)
 
 
 def _order(leaf: Leaf) -> tuple[int, ...]:
@@ -272,9 +300,12 @@ def _order(leaf: Leaf) -> tuple[int, ...]:
 
 def _names(name: str, mine: Leaf, theirs: Leaf) -> list[Difference]:
     differences = []
-    if mine.name is not None and mine.name != theirs.name:
-        said = "has another name"
-        differences.append(Difference(ADDITIONS, "renamed", name, said, excerpt(mine.name), excerpt(theirs.name or "")))
+    if (mine.file is None) != (theirs.file is None):
+        said = "was part of what is read, and is a file now" if mine.file is None else "was a file, and is none now"
+        differences.append(Difference(MISSING, "replaced", name, said))
+    if mine.name != theirs.name:
+        both = [None if said is None else excerpt(said) for said in (mine.name, theirs.name)]
+        differences.append(Difference(ADDITIONS, "renamed", name, "has another name", *both))
     if mine.media_type != theirs.media_type:
         said = "is declared to be of another type"
         differences.append(Difference(ADDITIONS, "renamed", name, said, mine.media_type, theirs.media_type))
@@ -284,17 +315,20 @@ def _names(name: str, mine: Leaf, theirs: Leaf) -> list[Difference]:
 def _lost(original: Original, copy: Copy, lost: Mapping[str, Leaf], extra: dict[str, Leaf]) -> list[Difference]:
     """What became of parts that are not there as they were. Takes from ``extra`` what stands in their place."""
     differences: list[Difference] = []
-    received = read_texts(copy.octets, copy.limits) if any(leaf.text for leaf in lost.values()) else {}
+    received = copy.texts if any(leaf.text for leaf in lost.values()) else {}
     gone: list[str] = []
     for name, leaf in lost.items():
+        if copy.late:
+            said = f"not compared any further: that took longer than {copy.limits.seconds:g} seconds"
+            return [*differences, Difference(DIFFERENT, "not_compared", name, said)]
         if any(leaf.path.startswith(f"{path}.") for path in gone):
             continue  # inside an attached message that is not there: that is said of it
-        said, now = _one(original, received, name, leaf, extra)
+        told, now = _one(original, received, name, leaf, extra)
         if now is not None:
             del extra[now]
         elif leaf.media_type in mime.MESSAGES:
             gone.append(leaf.path)
-        differences += said
+        differences += told
     return differences
 
 

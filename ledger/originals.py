@@ -10,7 +10,7 @@ from ledger import fingerprint, mime
 from ledger.canonical import Json
 from ledger.errors import FormatError
 from ledger.fingerprint import Leaf, Octets, Relaxed
-from ledger.match import Original, read_texts
+from ledger.match import HEADERS, Original, read_texts
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def of_sealed(sealed: Mapping[str, Any], without: str) -> Original:
     unknown = [some for some in _TOGETHER if not some & (headers.keys() | hashes.keys())]
     return Original(
         _convert(sealed.get("raw"), Octets),
-        _convert(sealed.get("relaxed"), Relaxed),
+        _relaxed(sealed),
         headers,
         leaves,
         hashes=hashes,
@@ -60,6 +60,18 @@ def of_sealed(sealed: Mapping[str, Any], without: str) -> Original:
         partial=not isinstance(counted, dict) or counted.get("count") != len(leaves),
         without=without,
     )
+
+
+def of_disclosed(sealed: Mapping[str, Any], without: str) -> Original:
+    """The same of what somebody chose to disclose: a header that is not there may have been left out."""
+    made = of_sealed(sealed, without)
+    return replace(made, unknown=frozenset(HEADERS).difference(made.headers, made.hashes))
+
+
+def _relaxed(sealed: Mapping[str, Any]) -> Relaxed | None:
+    said = sealed.get("relaxed")
+    # Where the hash of the headers went with somebody who was erased, none is equal to it.
+    return _convert({**said, "headers": sealed.get("relaxed.headers", 64 * "0")}, Relaxed) if said else None
 
 
 def with_body(sealed: Original, body: bytes) -> Original:

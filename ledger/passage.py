@@ -21,17 +21,37 @@ LIMIT: Final = 2 << 20
 
 _TRIES: Final = 100
 _BESIDE: Final = 200
+_RULE: Final = 3
 _WORDS: Final = 400
 """Words between the first and the last that differ, past which they are not told one by one."""
 
 _INSERTIONS: Final = 6
 _ANCHOR: Final = 48
 _MARKS: Final = {LINK: "(link)", IMAGE: "(image)"}
-_HREF: Final = re.compile(r"(?:(?:https?|ftp)://|\bwww\.)[^\s<>\"']+", re.IGNORECASE)
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*>|<!--|-->")
-_VOID: Final = frozenset(("area", "br", "col", "embed", "hr", "img", "input", "meta", "source", "track", "wbr"))
+_HREF: Final = re.compile(r"(?:(?:https?|ftp)://|\bwww\.)[^\s<>\"'(){};]+", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*)>|<|>")
+_VOID: Final = frozenset(("br", "col", "hr", "img", "wbr"))
 _OPTIONAL: Final = frozenset(("li", "p"))  # few close them
-_HIDING: Final = frozenset(("link", "script", "style", "template", "textarea", "title", "base"))
+_PLAIN: Final = frozenset(
+    (
+        *("a", "b", "big", "blockquote", "center", "code", "div", "em", "font", "h1", "h2", "h3", "h4", "h5", "h6"),
+        *("i", "li", "ol", "p", "pre", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead"),
+        *("tr", "tt", "u", "ul", *_VOID),
+    )
+)
+"""Elements that show what is in them, and leave what is around them as it is."""
+
+_ATTRIBUTES: Final = re.compile(
+    r"""(?:\s+(?:align|bgcolor|border|cellpadding|cellspacing|class|color|colspan|face|height|href|id|rel|rowspan|size|src
+    |style|target|valign|width)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'=<>`]+))*\s*/?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_HIDING: Final = re.compile(
+    r"position|display|visibility|opacity|z-index|clip|transform|filter|overflow|content|text-indent|@import|expression"
+    r"|url|margin[a-z-]*\s*:\s*-|font-size\s*:\s*0|\\",
+    re.IGNORECASE,
+)
+_STYLE: Final = re.compile(r"""style\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+))""", re.IGNORECASE)
 
 
 def find(where: str, recorded: str, received: str, *, markup: bool) -> list[Difference]:
@@ -87,20 +107,18 @@ def _place(old: str, new: str) -> int | None:
 
 
 def _parted(text: str, at: int) -> bool:
-    """Whether a text begins or ends at this place: at a line break, or beside an image.
-
-    Or where something was glued to it, as programs do that set their text after a last line without an end: a rule of
-    signs, or a word with a capital after one without. That reads on as nobody writes; after a blank it might.
-    """
+    """Whether a text begins or ends at this place: at a line break, beside an image, or at a rule of signs that was
+    glued to it, as programs do that set their text after a last line without an end."""
     before, after = text[:at][-_BESIDE:], text[at : at + _BESIDE]
     if not before or not after or before[-1] in "\n" + IMAGE or after[0] in "\n" + IMAGE:
         return True
     if before.endswith(IMAGE + " ") or after.startswith(" " + IMAGE):
         return True
-    if before[-1] == " " or after[0] == " ":
-        return False
-    signs = not any(map(str.isalnum, before.rpartition("\n")[2])) or not any(map(str.isalnum, after.partition("\n")[0]))
-    return signs or (after[0].isupper() and not before[-1].isupper())
+    return _is_rule(after.partition("\n")[0]) or _is_rule(before.rpartition("\n")[2])
+
+
+def _is_rule(line: str) -> bool:
+    return len(line) >= _RULE and line[0] in "_-*=#~" and not line.strip(line[0])
 
 
 def _links(where: str, one: Reading, two: Reading, placed: Placed) -> list[Difference]:
@@ -207,19 +225,23 @@ def _common(one: str, i: int, two: str, j: int) -> int:
 
 
 def _neutral(piece: str) -> bool:
-    """Whether every element that a piece of markup opens it also closes, and none of them acts on what is around it."""
+    """Whether every element that a piece of markup opens it also closes, and none of them acts on what is around it.
+
+    Only what is known to be harmless is: some elements, some of their attributes, and of styles what neither hides nor
+    moves anything.
+    """
     opened: list[str] = []
     for found in _TAG.finditer(piece):
-        if found[2] is None:
+        if found[2] is None or not _ATTRIBUTES.fullmatch(found[3]):
             return False
         name = found[2].lower()
-        if name in _OPTIONAL:
-            continue
-        if name in _HIDING:
+        styles = [said for style in _STYLE.finditer(found[3]) for said in style.groups() if said]
+        if name not in _PLAIN or any(map(_HIDING.search, styles)):
             return False
-        if found[1]:
-            if not opened or opened.pop() != name:
-                return False
-        elif name not in _VOID and not found[0].endswith("/>"):
+        if name in _VOID or name in _OPTIONAL:
+            continue
+        if not found[1]:
             opened.append(name)
+        elif not opened or opened.pop() != name:
+            return False
     return not opened

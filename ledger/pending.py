@@ -33,8 +33,8 @@ class Pending:
 
     @property
     def is_wide(self) -> bool:
-        """Whether what names several people (`ledger.drafts.SHARED`) goes as well."""
-        return any(key.endswith(":shared") for key in self.keys)
+        """Whether what names several people goes as well."""
+        return any(map(is_wide, self.keys))
 
     def claim(self) -> str:
         """What the MAC of a row is over."""
@@ -52,3 +52,8 @@ def from_row(row: Sequence[Any], mac: Callable[[str], bytes]) -> Pending | None:
     id, chain, scope, keys, blind, requester, waiting, said = row
     made = Pending(id, chain, scope, tuple(keys.split()), bytes(blind), requester, bool(waiting))
     return made if hmac.compare_digest(mac(made.claim()), bytes(said)) else None
+
+
+def is_wide(key: str) -> bool:
+    """Whether the data key of this subject protects what names several people: `ledger.drafts.SHARED`, HEADER."""
+    return key.endswith((":shared", ":header"))

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ledger import drafts, terms
-from ledger.content import HEADER
-from ledger.drafts import SENDER, SHARED
+from ledger.drafts import HEADER, SENDER, SHARED
 from ledger.erasure import Part
 from ledger.errors import InvalidRequest, UnknownReference
 from ledger.reading import Reading
@@ -21,7 +20,7 @@ from ledger.state import Chain
 def of_message(reading: Reading, message: str) -> list[Part]:
     """Everything there is of a message and its recipients."""
     own = reading.message(message)
-    parts = [Part(message, 0, (message, message + SENDER, message + SHARED, message + HEADER))]
+    parts = [Part(message, 0, (message, message + SENDER, message + SHARED, *_header(reading, message)))]
     return parts + [Part(message, chain.ordinal, (chain.id,)) for chain in reading.reader.recipients(own)]
 
 
@@ -38,9 +37,14 @@ def _recipients(reading: Reading, message: str, chains: Sequence[Chain]) -> list
     shared = (message + SHARED,) if any(_is_named(said, f"r{chain.ordinal}") for chain in chains) else ()
     # The header block may name him wherever he stands.
     return [
-        Part(message, 0, (*shared, message + HEADER)),
+        Part(message, 0, (*shared, *_header(reading, message))),
         *(Part(message, chain.ordinal, (chain.id,)) for chain in chains),
     ]
+
+
+def _header(reading: Reading, message: str) -> tuple[str, ...]:
+    """The subject of what may name anybody who sent or received the message, where there is such."""
+    return tuple(reading.reader.data_keys([message + HEADER]))
 
 
 def _is_named(said: Mapping[str, Any], recipient: str) -> bool:
@@ -83,4 +87,4 @@ def _in_message(reading: Reading, message: Chain, subjects: set[str]) -> list[Pa
     chains = [chain for chain in reading.reader.recipients(message) if chain.id in theirs] if theirs else []
     parts = _recipients(reading, message.id, chains)
     keys = own.union(parts[0].keys) if chains else own
-    return [Part(message.id, 0, tuple(sorted({*keys, message.id + HEADER}))), *parts[1:]]
+    return [Part(message.id, 0, tuple(sorted({*keys, *_header(reading, message.id)}))), *parts[1:]]

@@ -20,7 +20,7 @@ from ledger.canonical import Json
 Term = tuple[str, str]
 """A kind of the blind index (`KINDS`) and a value in its spelling."""
 
-KINDS: Final = ("address", "body", "date", "domain", "file", "headers", "message-id", "sha256", "subject", "text")
+KINDS: Final = ("address", "date", "domain", "file", "headers", "message-id", "sha256", "subject", "text")
 
 MAX_WORDS: Final = 64
 """Different words of one subject or file name that are looked up, the first ones."""
@@ -49,8 +49,6 @@ def terms(facts: Sequence[tuple[str, Json]]) -> list[Term]:
                 found += _TEXTS[name](value)
         elif isinstance(value, dict):
             found += _of(name, value)
-    if not any(kind == "message-id" for kind, _ in found):
-        found += [term for name, value in facts if name == "relaxed" for term in by_relaxed(value)]
     return list(dict.fromkeys(found))
 
 
@@ -134,13 +132,9 @@ def by_message_id(said: str) -> list[Term]:
     return [("message-id", id)] if id else []
 
 
-def by_relaxed(said: Json) -> list[Term]:
-    """The hash of the headers that a message without a Message-ID has; of its body where it has none of them."""
-    if not isinstance(said, dict):
-        return []
-    name = "body" if said.get("headers") == NO_HEADER else "headers"
-    found = said.get(name)
-    return [(name, found)] if isinstance(found, str) and _SHA256(found) else []
+def by_headers(said: str) -> list[Term]:
+    """The hash of a message's headers; of none at all nothing."""
+    return [("headers", said)] if _SHA256(said) and said != NO_HEADER else []
 
 
 def by_date(said: str) -> list[Term]:
@@ -184,4 +178,5 @@ _TEXTS: Final[Mapping[str, Callable[[str], list[Term]]]] = {
     "subject": lambda said: _text("subject", fold(said)),
     "message_id": by_message_id,
     "date": by_date,
+    "relaxed.headers": by_headers,
 }

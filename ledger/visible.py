@@ -23,12 +23,18 @@ IMAGE: Final = "\ufdd1"
 
 _BODY: Final = "\ufdd2"
 _MARKS: Final = re.compile(f"[{LINK}{IMAGE}{_BODY}]")
-_BLANKS: Final = re.compile(r"[\s\u200b\ufeff]+")
-_ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|\bwww\.)[^\s<>\"'\ufdd0\ufdd1]+", re.IGNORECASE)
+_BLANKS: Final = re.compile(r"\s+")
+_UNSEEN: Final = re.compile("[\u200b\ufeff\u00ad]")
+_ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|\bwww\.)[!#-;=?-~]+", re.IGNORECASE | re.ASCII)
 _STUFFED: Final = re.compile(r"^>+(?=From )", re.MULTILINE)
 # Browsers show Windows-1252 where a text says Latin-1, or names a character by its number.
 _SHOWN: Final = {code: bytes((code,)).decode("windows-1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
+_NUMBERS: Final = re.compile("&#[xX]?[0-9a-fA-F]{9,};?")
 _NAME: Final = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]*)")
+_TAG: Final = re.compile(r"""<(?:[^>"'=]|=\s*+"[^"]*"|=\s*+'[^']*'|=|["'])*+>""")
+_LOOSE: Final = 50
+"""Tags with a quote that nothing closes, past which quotes are not looked at: each is searched for to the end."""
+
 _COMMENT_END: Final = re.compile("--!?>")
 _LEADS: Final = re.compile(r"\b(href|src|background|action)\s*=\s*+(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
 # fmt: off
@@ -65,7 +71,7 @@ def read(text: str, *, markup: bool) -> Reading:
     """The reading of plain text, or of HTML where ``markup`` is true."""
     text = _MARKS.sub("", text)
     if not text.isascii():
-        text = text.translate(_SHOWN)
+        text = _UNSEEN.sub("", text.translate(_SHOWN))
     links: list[str] = []
     if markup:
         text = _html(text, links)
@@ -86,6 +92,11 @@ def _note(links: list[str], address: str, mark: str = LINK) -> str:
     return mark
 
 
+def _unescape(source: str) -> str:
+    # A number of more digits than any character has is none, and Python refuses to read thousands of them.
+    return html.unescape(_NUMBERS.sub("\ufffd", source))
+
+
 def _html(text: str, links: list[str]) -> str:
     return _Source(text, links).read()
 
@@ -98,6 +109,7 @@ class _Source:
         self._links = links
         self._out: list[str] = []
         self._unclosed: set[str] = set()
+        self._loose = 0
 
     def read(self) -> str:
         text, at = self._text, 0
@@ -108,7 +120,7 @@ class _Source:
         return "".join(self._out)
 
     def _say(self, source: str) -> None:
-        shown = _MARKS.sub("", html.unescape(source)) if "&" in source else source
+        shown = _UNSEEN.sub("", _MARKS.sub("", _unescape(source))) if "&" in source else source
         # A line break in the source is a blank, and no more.
         shown = shown.replace("\n", " ").replace("\r", " ")
         self._out.append(_ADDRESS.sub(lambda found: _note(self._links, found[0]), shown))
@@ -124,7 +136,7 @@ class _Source:
         if named is None and text[opened + 1 : opened + 2] not in ("!", "?", "/"):
             self._out.append("<")
             return opened + 1
-        closed = text.find(">", opened)
+        closed = self._end(opened)
         if closed < 0:
             return len(text)
         if named is not None:
@@ -138,9 +150,18 @@ class _Source:
             self._lead(named.end(), closed)
         return closed + 1
 
+    def _end(self, opened: int) -> int:
+        """Where the > is that ends a tag: not within quotes, as long as these are closed."""
+        if self._loose < _LOOSE:
+            found = _TAG.match(self._text, opened)
+            if found is not None:
+                return found.end() - 1
+            self._loose += 1
+        return self._text.find(">", opened)
+
     def _lead(self, start: int, stop: int) -> None:
         for found in _LEADS.finditer(self._text, start, stop):
-            address = html.unescape(found[2] or found[3] or found[4] or "").strip()
+            address = _unescape(found[2] or found[3] or found[4] or "").strip()
             if address:
                 mark = LINK if found[1].lower() in ("href", "action") else IMAGE
                 self._out.append(_note(self._links, address, mark))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import anyio.to_thread
@@ -16,6 +16,7 @@ from api.routes.reading import looked
 from api.service import Caller, Service, serving
 from api.verified import Verified
 from ledger import evidence
+from ledger.differs import unquoted
 from ledger.identify import Identified
 from ledger.trust import Trust
 from ledger.verdict import Verdict
@@ -112,8 +113,15 @@ def unasked() -> dict[str, Any]:
 async def matched(service: Service, caller: Caller, data: bytes) -> list[Identified]:
     """What some octets are a copy of, the best first; that somebody looked is recorded before he is told."""
     found = await anyio.to_thread.run_sync(service.log.identify, data) if data else []
+    found = found[:MATCHES]
     await looked(service, caller, None, "verify")
-    return found[:MATCHES]
+    if not may(caller.role, "content"):
+        return [replace(one, differences=unquoted(one.differences)) for one in found]
+    for one in found:
+        # Words of what was kept are quoted: that is a look at it.
+        if unquoted(one.differences) != one.differences:
+            await looked(service, caller, one.message, "content")
+    return found
 
 
 def _match(one: Identified) -> dict[str, Any]:

@@ -149,8 +149,8 @@ class Appender(Protocol):
         messages (by number), or of acting persons. Of what is kept under them the names stay, for `Reader.doomed`.
         Returns the numbers of the keys that stood."""
 
-    def drop_blobs(self) -> None:
-        """Delete these names: the blobs are gone."""
+    def drop_blobs(self, names: Sequence[str]) -> None:
+        """Delete these names of doomed blobs: the blobs are gone."""
 
     def last_data_key(self) -> int:
         """The highest number of any data key, -1 when there is none."""

@@ -59,9 +59,10 @@ def destroy(
     return sorted(keys)
 
 
-def drop_blobs(execute: Callable[[str, Sequence[Any]], Any]) -> None:
-    """`ledger.store.append.Appender.drop_blobs`."""
-    execute(f"DELETE FROM blobs WHERE key = {DOOMED}", [])
+def drop_blobs(execute: Callable[[str, Sequence[Any]], Any], mark: str, names: Sequence[str]) -> None:
+    """`ledger.store.append.Appender.drop_blobs`; ``mark`` is how the driver writes a parameter."""
+    for some in _some(names):
+        execute(f"DELETE FROM blobs WHERE key = {DOOMED} AND name IN ({_marks(mark, some)})", some)
 
 
 def _nothing(mark: str) -> str:

@@ -168,9 +168,9 @@ class PostgresAppender:
         except psycopg.Error as error:
             raise StoreUnavailable(explain(error)) from None
 
-    def drop_blobs(self) -> None:
+    def drop_blobs(self, names: Sequence[str]) -> None:
         try:
-            drop_blobs(self._cursor.execute)
+            drop_blobs(self._cursor.execute, "%s", names)
         except psycopg.Error as error:
             raise StoreUnavailable(explain(error)) from None
 

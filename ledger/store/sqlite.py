@@ -179,9 +179,9 @@ class SqliteAppender:
         except sqlite3.Error as error:
             raise StoreUnavailable(explain(error)) from None
 
-    def drop_blobs(self) -> None:
+    def drop_blobs(self, names: Sequence[str]) -> None:
         try:
-            drop_blobs(self._cursor.execute)
+            drop_blobs(self._cursor.execute, "?", names)
         except sqlite3.Error as error:
             raise StoreUnavailable(explain(error)) from None
 

@@ -28,7 +28,6 @@ def kinds(recorded: str, received: str, *, markup: bool = False) -> list[str]:
         "CAUTION: this came from outside\n\n" + TEXT,
         "CAUTION\n" + TEXT + "\n\nfooter",
         TEXT + "_____________\nThe list",
-        TEXT + "The list has a word to say",
         TEXT.replace("\n", "\n\n") + "\nfooter",
     ],
 )
@@ -41,6 +40,10 @@ def test_what_is_added_around_it(received: str) -> None:
     "received",
     [
         TEXT + " not",
+        TEXT + "The list has a word to say",
+        TEXT + "?",
+        "-" + TEXT,
+        "un" + TEXT,
         "Not " + TEXT,
         TEXT + "-not",
         TEXT + "not",
@@ -105,6 +108,12 @@ def test_html_with_pieces_set_in() -> None:
         PAGE.replace("<body>", "<body><div hidden>").replace("</body>", "</div></body>"),
         PAGE.replace("<p>the", "<p style='color:white'>the"),
         PAGE.replace("<body>", "<body><!-- ").replace("<p>Dear", "--><p>Dear"),
+        PAGE.replace("<body>", "<body><div style='position:fixed;height:100%;background:#fff'></div>"),
+        PAGE.replace("<p>the", "<p hidden><p>the"),
+        PAGE.replace("<body>", "<body><span style=display:none />"),
+        PAGE.replace("<body>", "<body><input value='Not really.'>"),
+        PAGE.replace("<body>", "<body><img alt=cannot src=x>"),
+        PAGE.replace("<body>", "<body><meta http-equiv=refresh content='0;url=https://evil.example'>"),
     ],
 )
 def test_markup_that_may_hide_what_it_says(received: str) -> None:

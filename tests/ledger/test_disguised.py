@@ -1,0 +1,100 @@
+"""Copies that are made to look like what was recorded, and say something else."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ledger import match, mime, originals
+from ledger.differs import DIFFERENT, LEVELS, MISSING, TRANSPORT
+from ledger.match import Copy
+from tests.ledger.test_match import MAIL
+
+PLAIN = (
+    b"From: Anna <anna@example.com>\r\nTo: bob@one.example\r\nSubject: Paid\r\nDate: Mon, 5 Jan 2026 10:00:00 +0000\r\n"
+    b"Message-ID: <1@example.com>\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\n"
+    b"We pay 100 \xa4 <!-- only if you pay in advance -->\r\n"
+)
+
+
+def level(recorded: bytes, copy: bytes) -> str:
+    assert copy != recorded
+    made = match.compare(originals.of_octets(recorded), Copy.of(copy))
+    return "none" if made is None else made.level
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"text/plain", b"text/html"),
+        (b"iso-8859-1", b"iso-8859-15"),
+        (b"Content-Type: text", b"Content-Type: text/html\r\nContent-Type: text"),
+        (b"anna@example.com>", b"anna@example.com.evil.net>"),
+        (b"anna@example.com>", b"joanna@example.com>"),
+        (b"Anna <anna@example.com>", b"=?utf-8?q?Anna_=3Canna=40example.com=3E?= <eve@evil.net>"),
+        (b"Anna <anna@example.com>", b"=?utf-8?q?Anna_=3Canna=40example.com=3E?="),
+        (b"Subject: Paid", b"Subject: unPaid"),
+        (b"Subject: Paid", b"Subject: Paid? No."),
+        (b"Subject: Paid", b"Subject: We have not Paid"),
+        (b"We pay 100", b"We pay 100K"),
+    ],
+)
+def test_another_meaning_is_never_more_than_different(old: bytes, new: bytes) -> None:
+    assert old in PLAIN
+    assert level(PLAIN, PLAIN.replace(old, new, 1)) in (MISSING, DIFFERENT)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Anna <anna", b'"Anna" <anna'),
+        (b"Subject: Paid", b"Subject: [list]  Re: Paid"),
+        (b"Subject: Paid", b"Subject: ***SPAM*** Paid (external)"),
+        (b"Anna <anna", b"Anna via List <anna"),
+    ],
+)
+def test_what_relays_and_lists_do_is_no_other_meaning(old: bytes, new: bytes) -> None:
+    assert LEVELS.index(level(PLAIN, PLAIN.replace(old, new, 1))) <= 3  # type: ignore[arg-type]
+
+
+def test_a_blank_that_makes_text_a_header_is_seen() -> None:
+    recorded = PLAIN.replace(
+        b"text/plain; charset=iso-8859-1\r\n\r\n",
+        b"multipart/mixed; boundary=x\r\n\r\n--x\r\n"
+        b"Content-Type: text/plain\r\n\r\nNote: this binds only if paid in advance.\r\n\r\n",
+    )
+    recorded += b"--x--\r\n"
+    copy = recorded.replace(b"text/plain\r\n\r\nNote", b"text/plain\r\n \r\nNote")
+    assert level(recorded, copy) != TRANSPORT
+
+
+def test_a_text_that_became_a_file_is_not_what_is_read() -> None:
+    head = b"Content-Type: text/plain; charset=utf-8\r\n"
+    hidden = MAIL.replace(head, head + b"Content-Disposition: attachment; filename=smime.p7s\r\n", 1)
+    assert level(MAIL, hidden) == MISSING
+
+
+def test_numbers_without_end_are_no_characters() -> None:
+    page = PLAIN.replace(b"text/plain", b"text/html") + b"&#" + b"1" * 5000 + b";"
+    assert level(page, page + b"<p>more</p>") == "all original parts present, with additions"
+
+
+def test_many_added_parts_are_read_once() -> None:
+    recorded = MAIL
+    parts = b"".join(b"--b\r\n\r\nadded %d\r\n" % number for number in range(2000))
+    start = time.process_time()
+    assert level(recorded, recorded.replace(b"--b--", parts + b"--b--")) == LEVELS[3]
+    assert time.process_time() - start < 20
+
+
+def test_when_its_time_is_over_it_is_said_to_be() -> None:
+    ticks = iter(range(10_000))
+    limits = mime.Limits(seconds=100)
+    copy = MAIL.replace(b"4,000", b"9,000")
+    received = Copy.of(copy, limits, clock=lambda: float(next(ticks)))
+    for _ in range(200):
+        next(ticks)
+    made = match.compare(originals.of_octets(MAIL), received)
+    assert made is not None and made.open
+    assert any("longer than 100 seconds" in one.detail for one in made.differences)
