@@ -19,11 +19,9 @@ from typing import Any, Final
 
 from ledger import blobs, mime
 from ledger.blobs import NAME_SIZE, Blob, Blobs
+from ledger.drafts import HEADER
 from ledger.errors import Damaged, Erased, Unavailable, UnknownReference
 from ledger.vault import KEY_SIZE
-
-HEADER: Final = ":header"
-"""As `ledger.drafts.HEADER`."""
 
 PARTS: Final[Mapping[str, str]] = {"header": HEADER, "body": "", "whole": HEADER}
 """Each part, and what ends the subject of the data key that its own key is wrapped under."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
@@ -29,7 +30,7 @@ _INSERTIONS: Final = 6
 _ANCHOR: Final = 48
 _MARKS: Final = {LINK: "(link)", IMAGE: "(image)"}
 _HREF: Final = re.compile(r"(?:(?:https?|ftp)://|\bwww\.)[^\s<>\"'(){};]+", re.IGNORECASE)
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*)>|<|>")
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>|<|>")
 _VOID: Final = frozenset(("br", "col", "hr", "img", "wbr"))
 _OPTIONAL: Final = frozenset(("li", "p"))  # few close them
 _PLAIN: Final = frozenset(
@@ -48,9 +49,10 @@ _ATTRIBUTES: Final = re.compile(
 )
 _HIDING: Final = re.compile(
     r"position|display|visibility|opacity|z-index|clip|transform|filter|overflow|content|text-indent|@import|expression"
-    r"|url|margin[a-z-]*\s*:\s*-|font-size\s*:\s*0|\\",
+    r"|url|margin[^;]*:[^;]*-|font-size\s*:\s*0|\\",
     re.IGNORECASE,
 )
+_LONGEST_STYLE: Final = 1_000
 _STYLE: Final = re.compile(r"""style\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+))""", re.IGNORECASE)
 
 
@@ -235,8 +237,8 @@ def _neutral(piece: str) -> bool:
         if found[2] is None or not _ATTRIBUTES.fullmatch(found[3]):
             return False
         name = found[2].lower()
-        styles = [said for style in _STYLE.finditer(found[3]) for said in style.groups() if said]
-        if name not in _PLAIN or any(map(_HIDING.search, styles)):
+        styles = [unescape(said) for style in _STYLE.finditer(found[3]) for said in style.groups() if said]
+        if name not in _PLAIN or any(len(said) > _LONGEST_STYLE or _HIDING.search(said) for said in styles):
             return False
         if name in _VOID or name in _OPTIONAL:
             continue

@@ -147,6 +147,22 @@ def test_nothing_stands_in_anything() -> None:
     assert level("", "") == REENCODED
 
 
+@pytest.mark.parametrize("style", ["displa&#121;:none", "margin:0 0 -500px", "margin:4px;margin-top : calc(0px - 9em)"])
+def test_a_banner_that_hides_or_moves_what_is_around_it_is_no_mere_addition(style: str) -> None:
+    def banner(said: str) -> str:
+        return PAGE.replace("<p>Dear", f"<div style='{said}'>External</div>\n<p>Dear")
+
+    assert level(PAGE, banner("color:red;margin:4px"), markup=True) == ADDITIONS
+    assert level(PAGE, banner(style), markup=True) == LINKS
+
+
+@pytest.mark.parametrize("piece", ["<" + "a" * 400_000, f'<b style="{"margin" * 60_000}">External</b>'])
+@pytest.mark.timeout(60)
+def test_long_markup_is_read_once(piece: str) -> None:
+    """Read again from each of its characters it takes minutes."""
+    assert not passage._neutral(piece)
+
+
 def test_texts_too_long_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passage, "LIMIT", 50)
     (one,) = passage.find("p1", TEXT, TEXT, markup=False)
