@@ -19,9 +19,8 @@ from typing import Any, Final
 
 from ledger import blobs, mime
 from ledger.blobs import NAME_SIZE, Blob, Blobs
-from ledger.drafts import HEADER
 from ledger.errors import Damaged, Erased, Unavailable, UnknownReference
-from ledger.vault import KEY_SIZE
+from ledger.vault import HEADER, KEY_SIZE
 
 PARTS: Final[Mapping[str, str]] = {"header": HEADER, "body": "", "whole": HEADER}
 """Each part, and what ends the subject of the data key that its own key is wrapped under."""

@@ -27,19 +27,7 @@ from ledger.plan import Sealed
 from ledger.retention import Class
 from ledger.schema import check_facts, parse_facts
 from ledger.terms import Term, terms
-
-SHARED: Final = ":shared"
-"""Ends the subject of what names several people: their own erasures each destroy it."""
-
-SENDER: Final = ":sender"
-"""Ends the subject of what names the sender."""
-
-HEADER: Final = ":header"
-"""Ends the subject of what may name anybody who sent or received a message, whatever its To and Cc say (there is also
-``Received: ... for <him>``): the erasure of each of them destroys it."""
-
-BESIDE: Final = (SHARED, SENDER, HEADER)
-"""What ends the subjects beside the message's own that facts of the message itself are sealed under."""
+from ledger.vault import HEADER, SENDER, SHARED
 
 KEY_SIZE: Final = 16
 """Bytes of an event key."""

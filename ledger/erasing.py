@@ -17,7 +17,6 @@ from typing import Final, Literal
 
 from ledger import disclosure, drafts, entry, pending, subjects
 from ledger.canonical import Json
-from ledger.drafts import SHARED
 from ledger.erasure import Approve, Done, Part, Request, Scope
 from ledger.errors import LedgerError, Unavailable, UnknownReference
 from ledger.event import Source
@@ -34,6 +33,7 @@ from ledger.state import Chain
 from ledger.store.append import Row, Rows, check_mac, lookup_row, move_on
 from ledger.store.destroying import scrub
 from ledger.transaction import Recorded
+from ledger.vault import SHARED
 
 State = Literal["done", "pending", "waiting"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ledger import drafts, entry, fingerprint, match, originals, signed, terms
+from ledger import drafts, entry, fingerprint, match, originals, signed, terms, vault
 from ledger import text as texts
 from ledger.differs import IDENTICAL, LEVELS, LINKS, REENCODED, Difference, Level
 from ledger.drafts import Blinds
@@ -136,7 +136,7 @@ def _found(reader: Reader, blinds: Blinds, opened: Opened, wanted: Sequence[Term
         if is_recording(one):
             made.setdefault(no, []).append(one)
     # Whom it went to is nobody's business here.
-    subjects = [one.id + end for one in messages for end in ("", *drafts.BESIDE)]
+    subjects = [one.id + end for one in messages for end in ("", *vault.BESIDE)]
     told = opened([one.seq for some in made.values() for one in some], subjects)
     return [_recorded(chain, made[chain.no], told) for chain in messages if chain.no in made]
 

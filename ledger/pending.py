@@ -55,5 +55,5 @@ def from_row(row: Sequence[Any], mac: Callable[[str], bytes]) -> Pending | None:
 
 
 def is_wide(key: str) -> bool:
-    """Whether the data key of this subject protects what names several people: `ledger.drafts.SHARED`, HEADER."""
+    """Whether the data key of this subject protects what names several people: `ledger.vault.SHARED`, HEADER."""
     return key.endswith((":shared", ":header"))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ledger import drafts, entry, terms
+from ledger import drafts, entry, terms, vault
 from ledger.canonical import Json
 from ledger.disclosure import parse
 from ledger.drafts import Blinds
@@ -131,7 +131,7 @@ def _tell(
 ) -> list[Found]:
     # What names several people stays closed: of nobody beyond those shown is anything told.
     subjects = [one.id for message in messages for one in (message, *recipients[message.no])]
-    subjects += [message.id + drafts.SENDER for message in messages]
+    subjects += [message.id + vault.SENDER for message in messages]
     texts = opened([seq for _, seq, _ in recordings], subjects)
     disclosed: dict[int, dict[str, Json]] = {message.no: {} for message in messages}
     first: dict[int, tuple[int, str]] = {}

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ledger import drafts, terms
-from ledger.drafts import HEADER, SENDER, SHARED
 from ledger.erasure import Part
 from ledger.errors import InvalidRequest, UnknownReference
 from ledger.reading import Reading
 from ledger.state import Chain
+from ledger.vault import HEADER, SENDER, SHARED
 
 
 def of_message(reading: Reading, message: str) -> list[Part]:

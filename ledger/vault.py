@@ -25,6 +25,19 @@ NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16
 WRAPPED_SIZE: Final = NONCE_SIZE + KEY_SIZE + TAG_SIZE
 
+SHARED: Final = ":shared"
+"""Ends the subject of what names several people: their own erasures each destroy it."""
+
+SENDER: Final = ":sender"
+"""Ends the subject of what names the sender."""
+
+HEADER: Final = ":header"
+"""Ends the subject of what may name anybody who sent or received a message, whatever its To and Cc say (there is also
+``Received: ... for <him>``): the erasure of each of them destroys it."""
+
+BESIDE: Final = (SHARED, SENDER, HEADER)
+"""What ends the subjects beside the message's own that facts of the message itself are sealed under."""
+
 _KIND: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _INNER: Final = bytes(octet ^ 0x36 for octet in range(256))
 _OUTER: Final = bytes(octet ^ 0x5C for octet in range(256))

@@ -15,11 +15,11 @@ from msgspec import UNSET
 from ledger import drafts, entry, subjects
 from ledger.canonical import Json
 from ledger.disclosure import parse
-from ledger.drafts import SENDER, SHARED
 from ledger.entry import Entry
 from ledger.overview import named, recording
 from ledger.reading import Reading
 from ledger.state import NEVER, Chain
+from ledger.vault import SENDER, SHARED
 
 FORMAT: Final = "postseal-subject-access/1"
 
