@@ -88,7 +88,7 @@ def _page(out: Console, file: Path, found: Sequence[Identified]) -> None:
         out.print(one.level, style="bold")
         out.print(f"  {what} {one.message}, recorded {moment(one.recorded_at)}, entry {one.seq}")
         for each in one.dkim:
-            out.print(paper.text(f"  DKIM signature, key {each.query}: {each.status}, {each.line}"))
+            out.print(paper.text(f"  DKIM signature, key {each.query} as archived: {each.status}, {each.line}"))
         for difference in one.differences[:SHOWN]:
             _tell(out, difference)
         if len(one.differences) > SHOWN:

@@ -16,7 +16,7 @@ from cli.writing import AcceptClock, open_log, person
 from ledger import durable
 from ledger.ids import format_time
 from reports.package import package
-from reports.subject import gather, looks
+from reports.subject import contents, gather, looks
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -27,7 +27,7 @@ def subject(
     output: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.zip", help="Where to; never over a file.")],
     accept_clock: AcceptClock = False,
 ) -> int:
-    """Write everything that is held about an address: a page to read and print, and the same as data.
+    """Write everything that is held about an address: a page to read and print, the same as data, and kept content.
 
     It names no other recipient. That it was made is recorded on each message it tells of.
     """
@@ -44,12 +44,10 @@ def subject(
         for message, recipient in found:
             log.view(message, "subject-access", who, recipient=recipient)
         said = gather(log, address, format_time(time.time_ns() // 1000))
-    data = package(said)
-    try:
-        durable.create(output, data)
-    except OSError as error:
-        raise Stop(UNSAID, f"the look is recorded, but {output} could not be written: {error.strerror}") from None
-    sys.stdout.write(
-        f"{output}, {octets(len(data))}: {plural(len(said['messages']), 'message')}; it holds personal data\n"
-    )
+        try:
+            durable.create_from(output, package(said, contents(log, said)))
+        except OSError as error:
+            raise Stop(UNSAID, f"the look is recorded, but {output} could not be written: {error.strerror}") from None
+    size, messages = octets(output.stat().st_size), plural(len(said["messages"]), "message")
+    sys.stdout.write(f"{output}, {size}: {messages}; it holds personal data\n")
     return OK

@@ -62,6 +62,12 @@ _SINGLE: Final = (
     "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
     "mime-version", "content-type", "content-transfer-encoding", "content-disposition",
 )  # fmt: skip
+TOLD: Final = (
+    "from", "to", "cc", "subject", "date", "message-id", "content-type", "content-transfer-encoding",
+    "content-disposition",
+)  # fmt: skip
+"""Fields that a fingerprint tells of."""
+
 _KEPT: Final = frozenset((
     b"dkim-signature", b"arc-seal", b"arc-message-signature", b"arc-authentication-results", b"dkim2-signature",
     b"message-instance",
@@ -121,11 +127,13 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``reason`` is one word for programs, ``line`` the same for people."""
+    """``reason`` is one word for programs, ``line`` the same for people. ``unsigned``: those of `TOLD` that the message
+    has and the signature, though it verifies, does not cover, in lower case."""
 
     status: Status
     reason: Reason
     line: str
+    unsigned: tuple[str, ...] = ()
 
 
 def kept(octets: bytes, header: Header) -> Kept:
@@ -255,16 +263,18 @@ def check(octets: bytes, header: Header, signature: Signature, record: str, at: 
         return _outcome("expired")
     if at is not None and signature.signed_at is not None and signature.signed_at > at + CLOCKS:
         return _outcome("future")
+    unsigned = tuple(name for name in TOLD if name.encode() in header.first and name not in signature.names)
     if header.cut:
-        return _outcome("header-cut")
+        return _outcome("header-cut", unsigned=unsigned)
     if _has_extra(header, signature):
-        return _outcome("extra-field")
-    return _outcome(reason or ("testing" if key.testing else "verified"))
+        return _outcome("extra-field", unsigned=unsigned)
+    return _outcome(reason or ("testing" if key.testing else "verified"), unsigned=unsigned)
 
 
-def _outcome(reason: Reason, line: str | None = None) -> Outcome:
+def _outcome(reason: Reason, line: str | None = None, unsigned: tuple[str, ...] = ()) -> Outcome:
     status, usual = _OUTCOMES[reason]
-    return Outcome(status, reason, line or usual)
+    without = f"; not signed: {', '.join(unsigned)}" if unsigned else ""
+    return Outcome(status, reason, (line or usual) + without, unsigned)
 
 
 def _unfit(signature: Signature, key: dkimkey.Key) -> Reason | None:

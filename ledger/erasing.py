@@ -54,7 +54,8 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An erasure that is not done: what of, since when (a Time), and whether it waits for a second person."""
+    """An erasure that is not done: what of, since when (a Time), and whether it waits for a second person. ``messages``
+    of a person are all that are found now, those that were recorded since he was asked for among them."""
 
     erasure: str
     scope: str
@@ -69,13 +70,15 @@ def unfinished(reading: Reading) -> list[Open]:
     found = []
     for erasure, rows in _rows(reading).items():
         chains = reading.reader.numbered([one.chain for one in rows])
-        messages = sorted(chain.id for chain in chains if chain.type == "message")
+        of = {chain.id for chain in chains if chain.type == "message"}
+        if rows[0].scope == "person":
+            of.update(part.message for part in subjects.of_person(reading, rows[0].blind))
         whose = [f"r{chain.ordinal}" for chain in chains if chain.type == "recipient"]
         # An id begins with the milliseconds of its making.
         since = format_time(1000 * int(erasure[:8] + erasure[9:13], 16))
         one = rows[0]
         recipient = whose[0] if one.scope == "recipient" and whose else None
-        found.append(Open(erasure, one.scope, messages, recipient, since, one.waiting))
+        found.append(Open(erasure, one.scope, sorted(of), recipient, since, one.waiting))
     return found
 
 

@@ -16,8 +16,8 @@ saved with LF line ends has the fingerprint of the original. Hashes are of slice
   messages, or are neither text nor message nor shown within the text (a Content-ID). Leaves inside an attached message
   are no files of their own, since they travel, and are blocked, with the message that holds them.
 * ``root``: RFC 6962 Merkle root over the leaf records, so that one part is proved without showing the others. A record
-  is canonical JSON of ``blind, file, media_type, name, path, sha256, size, text`` (absent fields left out; ``second``
-  too where there is one), where ``blind`` = HMAC-SHA-256(key: the 32 octets of ``raw``'s hash, message: the algorithm,
+  is canonical JSON of ``blind, disposition, file, media_type, name, path, second, sha256, size, text, within`` (absent
+  fields left out), where ``blind`` = HMAC-SHA-256(key: the 32 octets of ``raw``'s hash, message: the algorithm,
   a NUL, path). Without it, whoever holds a proof could confirm a guess at a neighbouring part, such as a short text;
   with it he must guess the whole message. It hides nothing once ``raw`` is shown too.
 * ``second``: beside each SHA-256 of octets a digest by another algorithm (`HASHLIB`), for the day when one is not
@@ -25,8 +25,8 @@ saved with LF line ends has the fingerprint of the original. Hashes are of slice
 
 An unparsable message (``mime.Limits``, no header field at all) has ``reason`` and ``raw``, and neither leaves nor root.
 
-Extension: ``ALGORITHM`` names all of the above; version 1 had neither ``relaxed`` nor ``text`` nor ``second``, and goes
-on being read. A change to what is there is a new version.
+Extension: ``ALGORITHM`` names all of the above; version 1 had of a part no more than ``file, media_type, name, path,
+sha256, size`` and no ``relaxed``, and goes on being read. A change to what is there is a new version.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class HeaderText:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One MIME leaf. ``sha256`` and ``size`` are of the decoded octets; ``file`` is ``f1`` ... where it is a file."""
+    """One MIME leaf. ``sha256`` and ``size`` are of the decoded octets; ``file`` is ``f1`` ... where it is a file;
+    ``within`` the subtypes of the multiparts around it in its own message, as ``mixed/alternative``."""
 
     path: Annotated[str, Meta(pattern=rf"\A{mime.PATH}\Z")]
     media_type: Annotated[str, Meta(pattern=rf"\A{mime.MEDIA_TYPE}\Z")]
@@ -119,6 +120,8 @@ class Leaf:
     file: Annotated[str, Meta(pattern=r"\Af[1-9][0-9]{0,8}\Z")] | None = None
     text: Sha256 | None = None
     second: Second | None = None
+    within: Annotated[str, Meta(pattern=rf"\A{mime.WITHIN}\Z")] | None = None
+    disposition: Literal["attachment", "inline"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +266,18 @@ def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: Second
                 f"f{files}" if is_file else None,
                 text,
                 None if other is None or second is None else Second(second, other.hexdigest()),
+                "/".join(part.within) or None,
+                _disposition(part.disposition),
             )
         )
     return tuple(leaves)
+
+
+def _disposition(said: str) -> Literal["attachment", "inline"] | None:
+    """RFC 2183 section 2.8: an unknown one is an attachment."""
+    if not said:
+        return None
+    return "inline" if said == "inline" else "attachment"
 
 
 def _attached(walk: mime.Walk, part: mime.Part) -> str | None:
@@ -301,7 +313,8 @@ def part(leaf: Leaf) -> dict[str, canonical.Json]:
         "sha256": leaf.sha256,
         "size": leaf.size,
     }
-    for name, value in (("name", leaf.name), ("file", leaf.file), ("text", leaf.text)):
+    for name in ("name", "file", "text", "within", "disposition"):
+        value = getattr(leaf, name)
         if value is not None:
             said[name] = value
     return said | _second(leaf.second)

@@ -12,7 +12,7 @@ import msgspec
 
 from ledger import canonical, merkle
 from ledger.errors import FormatError
-from ledger.fingerprint import ALGORITHM, HASHLIB, Fingerprint, convert, hashes_of
+from ledger.fingerprint import ALGORITHM, HASHLIB, Fingerprint, Leaf, convert, hashes_of
 from ledger.headertext import clean
 
 
@@ -55,6 +55,8 @@ def from_json(value: object) -> Fingerprint:
     order = [tuple(map(int, leaf.path.split("."))) for leaf in leaves]
     if any(later <= earlier for earlier, later in pairwise(order)):
         raise FormatError("the leaves of a fingerprint are not in MIME order")
+    if any(len(leaf.within.split("/")) > leaf.path.count(".") + 1 for leaf in leaves if leaf.within):
+        raise FormatError("a part of a fingerprint stands within more multiparts than its path has steps")
     if [leaf.file for leaf in fingerprint.files] != [f"f{number + 1}" for number in range(len(fingerprint.files))]:
         raise FormatError("the files of a fingerprint are not numbered f1, f2 ... in order")
     if fingerprint.root != merkle.root(hashes_of(fingerprint.algorithm, fingerprint.raw, leaves)).hex():
@@ -65,13 +67,17 @@ def from_json(value: object) -> Fingerprint:
 def _check_version(fingerprint: Fingerprint) -> None:
     first = fingerprint.algorithm != ALGORITHM
     digests = [fingerprint.raw.second, *(leaf.second for leaf in fingerprint.leaves)]
-    if (fingerprint.relaxed is None) != first or (first and any(leaf.text for leaf in fingerprint.leaves)):
+    if (fingerprint.relaxed is None) != first or (first and any(map(_is_later, fingerprint.leaves))):
         raise FormatError(f"a fingerprint that is not of the version it says, {fingerprint.algorithm}")
     if len({None if one is None else one.algorithm for one in digests}) > 1 or (first and digests[0] is not None):
         raise FormatError("a fingerprint with second digests of some parts only")
     for one in digests:
         if one is not None and len(one.digest) != 2 * hashlib.new(HASHLIB[one.algorithm]).digest_size:
             raise FormatError("a fingerprint with a second digest of the wrong length")
+
+
+def _is_later(leaf: Leaf) -> bool:
+    return any(one is not None for one in (leaf.text, leaf.within, leaf.disposition))
 
 
 def _check_texts(fingerprint: Fingerprint) -> None:

@@ -36,6 +36,14 @@ def addresses(header: str) -> list[str]:
     return sorted(token.strip("'.").casefold() for token in _BETWEEN.split(header) if "@" in token)
 
 
+def is_via(mine: str, theirs: str) -> bool:
+    """Whether ``theirs`` is the From of a mailing list that sends in the name of ``mine``: ``Anna via List <...>``."""
+    before, via, _ = squeeze(theirs).partition(" via ")
+    shown = before.strip("'").removesuffix("---").casefold()
+    mine = squeeze(mine).casefold()
+    return bool(via and shown) and (mine.lstrip("<").startswith(shown) or f"({shown})" in mine)
+
+
 def bare(value: bytes) -> str:
     """A raw value without its encoded words, which a relay reads no address from."""
     return _ENCODED.sub("", value.decode("utf-8", "replace"))

@@ -18,7 +18,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
-from ledger import likeness, mime, passage, terms, visible
+from ledger import likeness, mime, passage, shown, terms, visible
 from ledger import text as texts
 from ledger.differs import (
     ADDITIONS,
@@ -39,6 +39,7 @@ from ledger.fingerprint import Fingerprint, Leaf, Octets, Relaxed, take
 TRIED: Final = 8
 """Texts that are held against one that is not there as it was."""
 
+_MOVED_TO: Final = (b"reply-to", b"x-original-from", b"cc")
 HEADERS: Final = ("From", "To", "Cc", "Subject", "Date", "Message-ID")
 
 
@@ -95,7 +96,15 @@ class Copy:
     @cached_property
     def sender(self) -> list[str]:
         """The addresses of its From as a relay reads them: an encoded word is no address."""
-        return likeness.addresses(likeness.bare(self._header.first.get(b"from", b"")))
+        return self._addresses(b"from")
+
+    def is_by_list(self, sender: str) -> bool:
+        """Whether a mailing list put its own address in From, and that of the ``sender`` where replies go."""
+        moved = {one for name in _MOVED_TO for one in self._addresses(name)}
+        return likeness.is_via(sender, self.print.header("From") or "") and moved.issuperset(likeness.addresses(sender))
+
+    def _addresses(self, name: bytes) -> list[str]:
+        return likeness.addresses(likeness.bare(self._header.first.get(name, b"")))
 
     @cached_property
     def _header(self) -> mime.Header:
@@ -185,7 +194,7 @@ def _headers(original: Original, copy: Copy) -> list[Difference]:
             quoted = [
                 None if said is None else excerpt(said) for said in (original.headers.get(name), received.header(name))
             ]
-            differences.append(Difference(*_header(original, received, name), *quoted))
+            differences.append(Difference(*_header(original, copy, name), *quoted))
         elif name == "From" and name in original.headers and copy.sender != likeness.addresses(original.headers[name]):
             said = "shows an address that it is not from"
             differences.append(Difference(DIFFERENT, "header", name, said, excerpt(original.headers[name])))
@@ -201,21 +210,23 @@ def _headers(original: Original, copy: Copy) -> list[Difference]:
     return differences
 
 
-def _header(original: Original, received: Fingerprint, name: str) -> tuple[Level, Kind, str, str]:
+def _header(original: Original, copy: Copy, name: str) -> tuple[Level, Kind, str, str]:
     """How much a header that says something else weighs, and how it differs."""
-    mine, theirs = original.headers.get(name), received.header(name)
+    mine, theirs = original.headers.get(name), copy.print.header(name)
     # Lists and gateways add and drop readers, and some give a message a new Message-ID. Who wrote it, when and about
     # what is the message.
     level = ADDITIONS if name in ("To", "Cc", "Message-ID") else DIFFERENT
     detail = "says something else"
     if theirs is None:
         detail = "is missing"
+    elif name == "Subject" and name not in original.hashes and likeness.is_tagged(mine or "", theirs):
+        level, detail = ADDITIONS, "something was added to it"
     elif mine is None and name not in original.hashes:
         detail = "was added"
-    elif mine is not None and name == "Subject" and likeness.is_tagged(mine, theirs):
-        level, detail = ADDITIONS, "something was added to it"
     elif name == "From" and mine is not None and likeness.addresses(mine) == likeness.addresses(theirs):
         level, detail = ADDITIONS, "shows another name"
+    elif name == "From" and mine is not None and copy.is_by_list(mine):
+        level, detail = ADDITIONS, "shows a mailing list, which put the recorded address into Reply-To or Cc"
     return level, "header", name, detail
 
 
@@ -246,7 +257,9 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
             Difference(REENCODED, "re-encoded", "", f"{', '.join(recoded)}: the same text in other octets")
         )
     for mine, now in pairs:
-        differences += _names(mine, original.leaves[mine], now_there[now])
+        differences += shown.named(mine, original.leaves[mine], now_there[now])
+        if not original.partial:
+            differences += shown.placed(mine, original.leaves[mine], now_there[now], whole=not lost)
     order = [_order(now_there[now]) for _, now in pairs]
     if order != sorted(order):
         differences.append(Difference(ADDITIONS, "moved", "", "its parts stand in another order"))
@@ -256,16 +269,25 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
         said = f"not all of its parts can be compared, because {original.without}"
         differences.append(Difference(DIFFERENT, "not_compared", "", said))
     else:
+        beside: dict[str, set[str]] = {}
+        for _, now in pairs:
+            for around, child in shown.alternatives(now_there[now]):
+                beside.setdefault(around, set()).add(child)
         for name, leaf in extra.items():
-            differences.append(_added(copy, name, leaf))
+            differences.append(_added(copy, name, leaf, beside))
     return differences or [Difference(REENCODED, "re-encoded", "", "its encoding, or what stands around its parts")]
 
 
-def _added(copy: Copy, name: str, leaf: Leaf) -> Difference:
+def _added(copy: Copy, name: str, leaf: Leaf, beside: Mapping[str, set[str]]) -> Difference:
+    """``beside``: of each multipart/alternative the children that lead to recorded parts."""
     said = None
+    instead = any(around in beside and child not in beside[around] for around, child in shown.alternatives(leaf))
     if leaf.media_type.startswith("text/") and leaf.size <= passage.LIMIT:
         text = "" if copy.late else copy.texts.get(leaf.path, "")
         said = excerpt(visible.read(text, markup=leaf.media_type == "text/html").text) or None
+    if instead:
+        told = f"an alternative was added, and programs show one of them: {_describe(leaf)}"
+        return Difference(DIFFERENT, "added", name, told, received=said)
     return Difference(ADDITIONS, "added", name, f"a part was added: {_describe(leaf)}", received=said)
 
 
@@ -296,20 +318,6 @@ def _key(leaf: Leaf) -> tuple[str, str]:
 
 def _order(leaf: Leaf) -> tuple[int, ...]:
     return tuple(map(int, leaf.path.split(".")))
-
-
-def _names(name: str, mine: Leaf, theirs: Leaf) -> list[Difference]:
-    differences = []
-    if (mine.file is None) != (theirs.file is None):
-        said = "was part of what is read, and is a file now" if mine.file is None else "was a file, and is none now"
-        differences.append(Difference(MISSING, "replaced", name, said))
-    if mine.name != theirs.name:
-        both = [None if said is None else excerpt(said) for said in (mine.name, theirs.name)]
-        differences.append(Difference(ADDITIONS, "renamed", name, "has another name", *both))
-    if mine.media_type != theirs.media_type:
-        said = "is declared to be of another type"
-        differences.append(Difference(ADDITIONS, "renamed", name, said, mine.media_type, theirs.media_type))
-    return differences
 
 
 def _lost(original: Original, copy: Copy, lost: Mapping[str, Leaf], extra: dict[str, Leaf]) -> list[Difference]:

@@ -36,6 +36,8 @@ PATH: Final = r"[1-9][0-9]{0,8}(\.[1-9][0-9]{0,8}){0,99}"
 MEDIA_TYPE: Final = r"[!#$%&'*+\-.^_`{|}~0-9a-z]+/[!#$%&'*+\-.^_`{|}~0-9a-z]+"
 Encoding = Literal["7bit", "8bit", "binary", "base64", "quoted-printable", "unknown"]
 MESSAGES: Final = frozenset(("message/rfc822", "message/global"))
+_APART: Final = frozenset(("alternative", "digest", "encrypted", "related", "report", "signed"))
+WITHIN: Final = rf"(mixed|{'|'.join(sorted(_APART))})(/(mixed|{'|'.join(sorted(_APART))})){{0,99}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ class Part:
     encoding: Encoding
     has_id: bool
     nested: bool  # inside an attached message
+    within: tuple[
+        str, ...
+    ]  # subtypes of the multiparts of its message around it, from the outside; unknown ones: mixed
     buffer: bytes = field(repr=False)
     start: int
     end: int
@@ -223,6 +228,16 @@ _ENCODINGS: Final[dict[bytes, Encoding]] = {word.encode(): word for word in get_
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*+(?:\r\n|\Z)")
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an entity stands; ``path`` is empty for a message's own body."""
+
+    path: str
+    within: tuple[str, ...]
+    depth: int
+    nested: bool
+
+
 class Walk:
     """Iterates the leaves of a normalised message in MIME order; ``defects`` fills while it goes.
 
@@ -255,14 +270,14 @@ class Walk:
     def leaves(self, header: Header) -> Iterator[Part]:
         """The leaves below ``header``, the message's own. Raises Unparsable beyond the limits, perhaps after some."""
         body = self._octets, header.end, len(self._octets)
-        return self._entity(header, *body, path="", default="text/plain", depth=1, nested=False)
+        return self._entity(header, *body, _Place("", (), 1, nested=False), "text/plain")
 
     def _entity(
-        self, header: Header, buffer: bytes, start: int, end: int, *, path: str, default: str, depth: int, nested: bool
+        self, header: Header, buffer: bytes, start: int, end: int, place: _Place, default: str
     ) -> Iterator[Part]:
-        limits, here = self._limits, path or "0"
+        limits, here = self._limits, place.path or "0"
         self.check_time()
-        if depth > limits.depth:
+        if place.depth > limits.depth:
             raise Unparsable(f"parts nested deeper than {limits.depth}")
         if header.cut:
             self.defects.append(Defect(here, "header-cut"))
@@ -276,35 +291,36 @@ class Walk:
             boundary = parameters.get("boundary") or parameters.get("boundary*", b"''").split(b"'", 2)[2]
             spans = self._split(buffer, start, end, boundary.rstrip(), here)
             if spans:
-                default = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
+                subtype = media_type.removeprefix("multipart/")
+                default = "message/rfc822" if subtype == "digest" else "text/plain"
+                within = (*place.within, subtype if subtype in _APART else "mixed")
                 for number, (first, last) in enumerate(spans, 1):
                     inner = read_header(buffer, first, last, limits)
-                    below = f"{path}.{number}" if path else str(number)
-                    yield from self._entity(
-                        inner, buffer, inner.end, last, path=below, default=default, depth=depth + 1, nested=nested
-                    )
+                    path = f"{place.path}.{number}" if place.path else str(number)
+                    below = _Place(path, within, place.depth + 1, place.nested)
+                    yield from self._entity(inner, buffer, inner.end, last, below, default)
                 return
-        path = path or "1"
         self._parts += 1
         if self._parts > limits.parts:
             raise Unparsable(f"more than {limits.parts} parts")
         shown, shown_parameters = read_parameters(header.first.get(b"content-disposition", b""), limits)
         part = Part(
-            path,
+            place.path or "1",
             media_type,
             parameters,
             shown.decode("ascii", "replace").lower(),
             shown_parameters,
             _encoding(header.first.get(b"content-transfer-encoding")),
             b"content-id" in header.first,
-            nested,
+            place.nested,
+            place.within,
             buffer,
             start,
             end,
         )
         yield part
         if media_type in MESSAGES:
-            yield from self._attached(part, depth)
+            yield from self._attached(part, place.depth)
 
     def attached(self, part: Part) -> Header:
         """The header block of an attached message. Raises Unparsable beyond the limits."""
@@ -331,9 +347,7 @@ class Walk:
             return
         top, _ = read_parameters(inner.first.get(b"content-type", b""), self._limits)
         path = part.path if top.lower().startswith(b"multipart/") else part.path + ".1"
-        for leaf in self._entity(
-            inner, buffer, inner.end, end, path=path, default="text/plain", depth=depth + 1, nested=True
-        ):
+        for leaf in self._entity(inner, buffer, inner.end, end, _Place(path, (), depth + 1, nested=True), "text/plain"):
             # A multipart that turned out to be none would stand on its message's own path.
             yield leaf if leaf.path != part.path else replace(leaf, path=part.path + ".1")
 

@@ -101,6 +101,7 @@ def _checked(octets: bytes, header: mime.Header, keys: Mapping[str, str], at: in
                     "reason": outcome.reason,
                     "record": keys[one.query],
                     "status": outcome.status,
+                    "unsigned": list(outcome.unsigned),
                 }
             )
     return found

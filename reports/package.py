@@ -1,4 +1,5 @@
-"""What subject access found, as a package that its subject can read: a page to print, and the same as data."""
+"""What subject access found, as a package that its subject can read: a page to print, the same as data, and what was
+kept of each message."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
+from itertools import chain
 from typing import Any, Final
 
 SAYS: Final[Mapping[str, str]] = {
@@ -53,7 +55,8 @@ of which this address is a recipient or the sender, or in which it is mentioned,
 erased before is not here.</p>"""
 
 _HELD: Final = """<p>Of a message is held whom it was to, its subject, names and hashes of its files, and what
-happened to it. Other recipients are counted, never named. Notes on a message as a whole are left out, because they may
+happened to it; where its content was kept as well, that lies beside this page, without its header. Other recipients
+are counted, never named, unless a text itself names them. Notes on a message as a whole are left out, because they may
 name others. That this was made is itself recorded.</p>"""
 
 _STYLE: Final = """
@@ -66,19 +69,40 @@ th { font-weight: 600; white-space: nowrap } td { overflow-wrap: anywhere } .dim
 """
 
 
-def package(found: Mapping[str, Any]) -> bytes:
-    """A ZIP archive of README.html and data.json. The same of the same."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in (
-            ("README.html", page(found)),
-            ("data.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n"),
-        ):
+class _Pipe(io.RawIOBase):
+    """What was written since it was last asked."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._written.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """And no longer held."""
+        taken = b"".join(self._written)
+        self._written.clear()
+        return taken
+
+
+def package(found: Mapping[str, Any], contents: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
+    """A ZIP archive of README.html, data.json and the ``contents``, a piece at a time. The same of the same."""
+    pages = (("README.html", page(found)), ("data.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n"))
+    out = _Pipe()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, pieces in chain(((name, [text.encode()]) for name, text in pages), contents):
             # Dated by the zero of the format, so that nothing but what was found makes a difference.
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
-            archive.writestr(info, text.encode())
-    return made.getvalue()
+            with archive.open(info, "w", force_zip64=True) as member:
+                for piece in pieces:
+                    member.write(piece)
+                    yield out.taken()
+    yield out.taken()
 
 
 def page(found: Mapping[str, Any]) -> str:
@@ -115,6 +139,8 @@ def _message(number: int, one: Mapping[str, Any]) -> str:
         rows.append(("kept", kept + (f", at most until {_moment(until)}" if until else "")))
     if one["held"]:
         rows.append(("held", "what is recorded must be kept for now, whatever else was said"))
+    if "content" in one:
+        rows.append(("content", f"kept, and in {one['content']} beside this page"))
     files = [(f["id"], f"{f.get('name', '(no name, or erased)')} {_size(f)}") for f in one["files"]]
     return "".join(
         (

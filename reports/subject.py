@@ -2,6 +2,7 @@
 
 A message is found as an erasure would find it (`ledger.subjects`): where somebody is a recipient, the sender, or is
 mentioned in To or Cc. Of a message it is told what went to him or came from him; of others who got it only how many.
+What was kept of its content is handed out without the header block, which may name others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ledger import drafts, entry, subjects
 from ledger.canonical import Json
 from ledger.disclosure import parse
 from ledger.entry import Entry
+from ledger.errors import Erased, UnknownReference
 from ledger.overview import named, recording
 from ledger.reading import Reading
 from ledger.state import NEVER, Chain
@@ -44,6 +46,9 @@ def looks(reading: Reading, address: str) -> list[tuple[str, str | None]]:
 def gather(reading: Reading, address: str, at: str) -> Part:
     """All of it, as JSON. ``at`` is the Time it is made at."""
     messages = [_message(reading, message, keys) for message, keys in _found(reading, address)]
+    for number, one in enumerate(messages, 1):
+        if _body(reading, one["message"]) is not None:
+            one["content"] = f"content/{number}.eml"
     return {
         "format": FORMAT,
         "address": address,
@@ -52,6 +57,21 @@ def gather(reading: Reading, address: str, at: str) -> Part:
         "messages": messages,
         "own_acts": list(_acts(reading, address)),
     }
+
+
+def contents(reading: Reading, found: Mapping[str, Any]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Name and octets of each ``content`` that `gather` told of. Erased, where it went since."""
+    for one in found["messages"]:
+        if "content" in one:
+            yield one["content"], reading.content(one["message"]).body()[1]
+
+
+def _body(reading: Reading, message: str) -> int | None:
+    """Octets of what is kept without a header block, if that is there. Damaged, Unavailable."""
+    try:
+        return reading.content(message).body()[0]
+    except (UnknownReference, Erased):
+        return None
 
 
 def _found(reading: Reading, address: str) -> Iterator[tuple[Chain, set[str]]]:

@@ -141,6 +141,7 @@ EXPECTED: Final[dict[str, Expected]] = {
     ),
     "together": _row("16a", "tag, footer, re-encoding and trace fields at once", "", ADDITIONS),
     "list": _row("16b", "through a list: its fields, tag and footer", "", ADDITIONS),
+    "munged": _row("16d", "through a list that puts its own address in From, for DMARC", "", ADDITIONS),
     "list-relayed": _row("16c", "through a list, then a real relay to a 7bit host", "", ADDITIONS),
     "word-under": _row(
         "17a",

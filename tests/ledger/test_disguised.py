@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ledger import match, mime, originals
-from ledger.differs import DIFFERENT, LEVELS, MISSING, TRANSPORT
+from ledger.differs import ADDITIONS, DIFFERENT, LEVELS, MISSING, TRANSPORT
 from ledger.match import Copy
 from tests.ledger.test_match import MAIL
 
@@ -58,6 +58,34 @@ def test_what_relays_and_lists_do_is_no_other_meaning(old: bytes, new: bytes) ->
     assert LEVELS.index(level(PLAIN, PLAIN.replace(old, new, 1))) <= 3  # type: ignore[arg-type]
 
 
+LIST = b"desk@lists.example"
+
+
+@pytest.mark.parametrize(
+    ("sender", "shown", "moved", "reached"),
+    [
+        (b"Anna <anna@example.com>", b"Anna via Desk", b"Reply-To: Anna <anna@example.com>", ADDITIONS),
+        (b"anna@example.com (Anna Quill)", b"Anna Quill via Desk", b"Reply-To: anna@example.com", ADDITIONS),
+        (b"Anna <anna@example.com>", b"'Anna' via Desk", b"X-Original-From: anna@example.com", ADDITIONS),
+        (b"anna@example.com", b"anna--- via Desk", b"Cc: bob@one.example, anna@example.com", ADDITIONS),
+        # Somebody else's name, nobody's address, or no list at all.
+        (b"Anna <anna@example.com>", b"Eve via Desk", b"Reply-To: anna@example.com", DIFFERENT),
+        (b"Anna <anna@example.com>", b"Anna via Desk", b"Reply-To: eve@evil.net", DIFFERENT),
+        (
+            b"Anna <anna@example.com>",
+            b"Anna via Desk",
+            b"Reply-To: =?utf-8?q?anna=40example.com?= <e@evil.net>",
+            DIFFERENT,
+        ),
+        (b"Anna <anna@example.com>", b"Eve", b"Reply-To: anna@example.com", DIFFERENT),
+    ],
+)
+def test_a_list_that_put_its_own_address_in_from(sender: bytes, shown: bytes, moved: bytes, reached: str) -> None:
+    recorded = PLAIN.replace(b"Anna <anna@example.com>", sender)
+    copy = PLAIN.replace(b"Anna <anna@example.com>", shown + b" <" + LIST + b">\r\n" + moved)
+    assert level(recorded, copy) == reached
+
+
 def test_a_blank_that_makes_text_a_header_is_seen() -> None:
     recorded = PLAIN.replace(
         b"text/plain; charset=iso-8859-1\r\n\r\n",
@@ -73,6 +101,44 @@ def test_a_text_that_became_a_file_is_not_what_is_read() -> None:
     head = b"Content-Type: text/plain; charset=utf-8\r\n"
     hidden = MAIL.replace(head, head + b"Content-Disposition: attachment; filename=smime.p7s\r\n", 1)
     assert level(MAIL, hidden) == MISSING
+
+
+TEXT = b"Content-Type: text/plain\r\n\r\nWe pay 100."
+SAME = b"Content-Type: text/html\r\n\r\n<p>We pay 100."
+OTHER = b"Content-Type: text/html\r\n\r\n<p>We refuse."
+FILE = b"Content-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment\r\n\r\nabc"
+NOTE = FILE.replace(b"application/pdf", b"text/plain")
+
+
+def multipart(subtype: bytes, *parts: bytes) -> bytes:
+    head = PLAIN[: PLAIN.index(b"Content-Type")]
+    body = b"".join(b"--b\r\n" + part + b"\r\n" for part in parts)
+    return head + b"Content-Type: multipart/" + subtype + b"; boundary=b\r\n\r\n" + body + b"--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "copy", "reached"),
+    [
+        (multipart(b"mixed", TEXT, OTHER), multipart(b"alternative", TEXT, OTHER), DIFFERENT),
+        (multipart(b"alternative", TEXT, SAME), multipart(b"mixed", TEXT, SAME), ADDITIONS),
+        (multipart(b"alternative", TEXT, SAME), multipart(b"alternative", TEXT, SAME, OTHER), DIFFERENT),
+        (multipart(b"mixed", TEXT), multipart(b"alternative", TEXT, OTHER), DIFFERENT),
+        (multipart(b"mixed", TEXT, FILE), multipart(b"related", OTHER, TEXT, FILE), DIFFERENT),
+        (multipart(b"mixed", TEXT, FILE), multipart(b"related", TEXT, FILE), ADDITIONS),
+        (multipart(b"mixed", TEXT), multipart(b"signed", OTHER, TEXT), DIFFERENT),
+        (multipart(b"mixed", TEXT), multipart(b"signed", TEXT, FILE), ADDITIONS),
+        (multipart(b"mixed", TEXT, NOTE), multipart(b"mixed", TEXT, NOTE.replace(b"attachment", b"inline")), MISSING),
+        (multipart(b"mixed", TEXT, FILE), multipart(b"mixed", TEXT, FILE.replace(b"attachment", b"inline")), ADDITIONS),
+    ],
+)
+def test_what_hides_or_shows_a_part_is_seen(recorded: bytes, copy: bytes, reached: str) -> None:
+    assert level(recorded, copy) == reached
+
+
+def test_an_image_beside_a_text_is_no_alternative_to_it() -> None:
+    logo = b"Content-Type: image/png\r\nContent-ID: <1>\r\n\r\nabc"
+    page = b"Content-Type: multipart/related; boundary=r\r\n\r\n--r\r\n" + SAME + b"\r\n--r\r\n" + logo + b"\r\n--r--"
+    assert level(multipart(b"alternative", TEXT, SAME), multipart(b"alternative", TEXT, page)) == ADDITIONS
 
 
 def test_numbers_without_end_are_no_characters() -> None:

@@ -400,6 +400,7 @@ def test_a_second_person_must_approve(place: Place) -> None:
         log.write(erasing.approval(asked.erasure, place.me))
     # Recorded in between, and his as well.
     third = log.record(*letter("in between"))
+    assert third.message in unfinished(log)[0].messages
     done = erasing.go_on(log.write(erasing.approval(asked.erasure, other)))
     assert done.state == "done" and log.search(Wanted(address=ANNA)) == []
     assert kinds(log, third.recipients[0].chain)[-2:] == ["erasure.requested", "erasure.done"]

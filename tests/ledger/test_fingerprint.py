@@ -6,14 +6,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ledger import canonical, fingerprint, mime
+from ledger import canonical, fingerprint, merkle, mime
 from ledger.errors import FormatError, LedgerError, ProofError
-from ledger.fingerprint import Octets, Second, check_leaf, leaf_record, prove_leaf, take
+from ledger.fingerprint import Octets, Second, check_leaf, hashes_of, leaf_record, prove_leaf, take
 from ledger.hashonly import from_json, to_json
 from ledger.mime import Limits
 
@@ -122,6 +123,8 @@ def test_the_root_as_docs_say_written_out_again() -> None:
             | ({"name": leaf.name} if leaf.name else {})
             | ({"file": leaf.file} if leaf.file else {})
             | ({"text": leaf.text} if leaf.text else {})
+            | ({"within": leaf.within} if leaf.within else {})
+            | ({"disposition": leaf.disposition} if leaf.disposition else {})
         )
         return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -258,6 +261,8 @@ def edits() -> Iterator[tuple[str, Callable[[dict], object]]]:
         "leaves/2/file": ["f2", None],
         "leaves/2/name": ["other.pdf"],
         "leaves/0/text": ["00" * 32, "", None],
+        "leaves/0/within": ["", "mixed/", "other", "Mixed", "mixed", None],
+        "leaves/0/disposition": ["attachment", "form-data", None],
         "leaves/0/second": [{"algorithm": "sha512", "digest": "00" * 64}, {}, None],
         "raw/second": [{"algorithm": "sha512", "digest": "00" * 64}, {"algorithm": "md5", "digest": "00" * 32}],
         "relaxed": [None, {}, {"body": "00" * 32, "headers": "00" * 32}],
@@ -284,6 +289,20 @@ def test_json_that_is_not_what_to_json_makes_is_refused(edit: Callable[[dict], o
         from_json(value)
 
 
+def test_a_part_stands_within_no_more_multiparts_than_its_path_leads_through() -> None:
+    made = take(REAL)
+    for within, steps in (("mixed/related/mixed", 3), ("mixed", 1)):
+        leaf = replace(made.leaves[0], within=within)
+        leaves = (leaf, *made.leaves[1:])
+        root = merkle.root(hashes_of(made.algorithm, made.raw, leaves)).hex()
+        value = to_json(replace(made, leaves=leaves, root=root))
+        if steps > leaf.path.count(".") + 1:
+            with pytest.raises(FormatError, match="more multiparts"):
+                from_json(value)
+        else:
+            from_json(value)
+
+
 def test_json_of_an_unparsed_message_holds_nothing_else() -> None:
     value = to_json(take(b"hello"))
     leaf = to_json(take(REAL))["leaves"]
@@ -299,12 +318,38 @@ def test_fingerprints_of_version_1_go_on_being_read() -> None:
     new = take(REAL)
     assert (old.raw, old.files[0].sha256, old.headers) == (new.raw, new.files[0].sha256, new.headers)
     assert old.root is not None and old.root != new.root
+    later = json.loads(data)
+    later["leaves"][0]["within"] = "mixed"
+    with pytest.raises(FormatError):
+        from_json(later)
     for leaf in old.leaves:
         check_leaf(prove_leaf(old, leaf.path), old.root)
     # Nothing of version 2 goes under its name.
     for edit in ({"relaxed": to_json(new)["relaxed"]}, {"algorithm": "postseal-fingerprint-2"}):
         with pytest.raises(FormatError):
             from_json(json.loads(data) | edit)
+
+
+def test_a_fingerprint_of_version_2_stays_what_it_is() -> None:
+    data = (Path(__file__).parent.parent / "golden" / "fingerprint-2.json").read_bytes()
+    assert canonical.dumps(to_json(take(REAL))) == data
+    assert from_json(json.loads(data)) == take(REAL)
+
+
+def test_each_part_tells_where_it_stands_and_how_it_is_to_be_shown() -> None:
+    assert [(leaf.path, leaf.within, leaf.disposition) for leaf in take(REAL).leaves] == [
+        ("1.1", "mixed/related", None),
+        ("1.2", "mixed/related", None),
+        ("2", "mixed", "attachment"),
+        ("3", "mixed", None),
+        ("3.1", None, None),
+        ("4", "mixed", None),
+        ("5", "mixed", "attachment"),
+    ]
+    odd = b"From: a\nContent-Type: multipart/X-Own; boundary=b\n\n--b\nContent-Disposition: %b\n\nx\n--b--\n"
+    for said, told in ((b"INLINE; filename=a", "inline"), (b"form-data", "attachment"), (b"", None)):
+        (leaf,) = take(odd % said).leaves
+        assert (leaf.within, leaf.disposition) == ("mixed", told)
 
 
 @pytest.mark.parametrize(("name", "make"), [("sha512", hashlib.sha512), ("sha3-256", hashlib.sha3_256)])

@@ -18,7 +18,7 @@ from ledger.errors import InvalidRequest
 from ledger.log import Log, RecordedMessage
 from ledger.retention import parse
 from reports.package import package
-from reports.subject import gather, looks
+from reports.subject import contents, gather, looks
 from tests.ledger.ledgers import open_log
 
 ANNA, BEN, CLEO, ZOE, DORA = (f"{name}@one.example" for name in ("anna", "ben", "cleo", "zoe", "dora"))
@@ -39,9 +39,14 @@ def log(database_url: str, tmp_path: Path) -> Iterator[Log]:
         yield made
 
 
+def packed(log: Log, address: str) -> bytes:
+    found = gather(log, address, AT)
+    return b"".join(package(found, contents(log, found)))
+
+
 def read(log: Log, address: str) -> tuple[dict[str, Any], str]:
-    with zipfile.ZipFile(io.BytesIO(package(gather(log, address, AT)))) as archive:
-        assert archive.namelist() == ["README.html", "data.json"]
+    with zipfile.ZipFile(io.BytesIO(packed(log, address))) as archive:
+        assert archive.namelist()[:2] == ["README.html", "data.json"] and archive.testzip() is None
         return json.loads(archive.read("data.json")), archive.read("README.html").decode()
 
 
@@ -72,6 +77,29 @@ def test_everything_of_one_and_nothing_of_another(log: Log) -> None:
     assert mentioned["was"] == ["mentioned"] and mentioned["events"] == [] and DORA not in json.dumps(mentioned)
     assert looks(log, ANNA) == [(one.message, "r1") for one in (first, second, third)]
     assert looks(log, DORA)[0] == (first.message, None)
+
+
+def test_what_was_kept_is_handed_out_without_the_header(log: Log) -> None:
+    lines = [f"From: {ZOE}", f"To: {ANNA}", f"Received: by x for <{CLEO}>", "Content-Type: text/html", "", "<p>Hi"]
+    octets = "\r\n".join(lines).encode()
+    sent = envelope.given(ZOE, [ANNA, BEN, CLEO])
+    made = log.record(fingerprint.take(octets), sent, envelope.roles(octets, sent), keep=octets)
+    record(log, "not kept")
+    unread = b"no header at all, and " + CLEO.encode()
+    log.record(fingerprint.take(unread), envelope.given(ZOE, [ANNA]), envelope.roles(unread, sent)[:1], keep=unread)
+    with zipfile.ZipFile(io.BytesIO(packed(log, ANNA))) as archive:
+        assert archive.namelist() == ["README.html", "data.json", "content/1.eml"]
+        assert archive.read("content/1.eml") == b"content-type: text/html\r\n\r\n<p>Hi"
+        said = json.loads(archive.read("data.json"))["messages"]
+        assert [one.get("content") for one in said] == ["content/1.eml", None, None]
+        assert "content/1.eml" in archive.read("README.html").decode()
+    erasing = Erasing(log)
+    erasing.go_on(log.write(erasing.of_message(made.message, log.person("x", "x"), recipient="r2")))
+    with zipfile.ZipFile(io.BytesIO(packed(log, ANNA))) as archive:  # another's erasure leaves the body
+        assert "content/1.eml" in archive.namelist()
+    erasing.go_on(log.write(erasing.of_message(made.message, log.person("x", "x"))))
+    with zipfile.ZipFile(io.BytesIO(packed(log, ANNA))) as archive:
+        assert archive.namelist() == ["README.html", "data.json"]
 
 
 def test_what_was_erased_is_not_in_it(log: Log) -> None:
@@ -132,4 +160,4 @@ def test_nobodys_words_are_markup(log: Log, evil: str) -> None:
 
 def test_the_same_makes_the_same(log: Log) -> None:
     record(log, "once")
-    assert package(gather(log, ANNA, AT)) == package(gather(log, ANNA, AT))
+    assert packed(log, ANNA) == packed(log, ANNA)

@@ -37,6 +37,7 @@ def opened(scratch: Path) -> Iterator[list[Change]]:
             Change("banner", f"{hand}, or as a part", partial(_asked, worker, "banner", (BANNER_SAYS,))),
             Change("alternative", hand, partial(_filtered, worker)),
             Change("list", hand, partial(_asked, worker, "list", (FOOTER_SAYS, _TAG))),
+            Change("munged", hand, partial(_asked, worker, "munged", (FOOTER_SAYS, _TAG, "mailing list"))),
         ]
 
 

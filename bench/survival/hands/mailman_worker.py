@@ -43,6 +43,7 @@ HANDLERS = {
     "footer": ("decorate",),
     "banner": ("decorate",),
     "filter": ("mime-delete",),
+    "munged": ("cleanse", "cook-headers", "rfc-2369", "subject-prefix", "decorate", "dmarc"),
     "list": ("cleanse", "cook-headers", "rfc-2369", "subject-prefix", "decorate"),
 }
 
@@ -56,6 +57,8 @@ def mailing_list(directory: Path) -> Any:
     get(import_module("mailman.interfaces.domain").IDomainManager).add("lists.example.org")
     made = import_module("mailman.app.lifecycle").create_list("desk@lists.example.org")
     made.subject_prefix = "[list] "
+    made.dmarc_mitigate_action = import_module("mailman.interfaces.mailinglist").DMARCMitigateAction.munge_from
+    made.dmarc_mitigate_unconditionally = True
     made.filter_content = made.collapse_alternatives = True
     made.convert_html_to_plaintext = False
     return made
@@ -79,8 +82,9 @@ def changed(mlist: Any, what: str, octets: bytes) -> bytes:
     """As the LMTP runner takes a message in, and as smtplib writes it out when it is delivered to members."""
     message = email.message_from_bytes(octets, import_module("mailman.email.message").Message)
     config = import_module("mailman.config").config
+    about = {"original_size": len(octets), "original_sender": message.sender, "recipients": {"r@example.com"}}
     for name in HANDLERS.get(what, ()):
-        config.handlers[name].process(mlist, message, {"original_size": len(octets), "recipients": {"r@example.com"}})
+        config.handlers[name].process(mlist, message, dict(about))
     del message["Bcc"], message["Resent-Bcc"]
     out = io.BytesIO()
     email.generator.BytesGenerator(out).flatten(message, linesep="\r\n")
