@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from api.schemas import File, Id, Instant, Said
+from pydantic import Field
+
+from api.schemas import Id, Instant, Said
 from ledger.differs import Kind, Level
 
 
@@ -12,6 +14,10 @@ class Check(Said):
     name: str
     status: Literal["passed", "failed", "not_checked"]
     detail: str
+
+
+Part = Annotated[str, Field(pattern=r"^[fp][1-9][0-9]{0,4}$", examples=["f1"])]
+"""A file, or another part, by its number."""
 
 
 class Difference(Said):
@@ -38,11 +44,12 @@ class Signature(Said):
 
 class Match(Said):
     """A message that was recorded, how much of it the copy is, and all in which it differs; ``part`` where it is one of
-    its files. ``seq`` is of its entry."""
+    its files; ``inside`` where not the mail that was sent but this part of it is that. ``seq`` is of its entry."""
 
     message: Id
     level: Level
-    part: File | None = None
+    part: Part | None = None
+    inside: Part | None = None
     recorded_at: Instant
     seq: int
     differences: list[Difference]

@@ -16,6 +16,7 @@ from cli import paper
 from cli.exits import NO, OK, USAGE, Stop
 from cli.opening import open_reading
 from cli.plain import clean, moment, plural
+from cli.writing import AcceptClock, open_log, person
 from ledger import mime
 from ledger.differs import DIFFERENT, Difference, unquoted
 from ledger.identify import Identified
@@ -29,27 +30,38 @@ SHOWN: Final = 40
 @app.command()
 def identify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A mail (.eml) or any file; - is standard input.")],
+    quote: Annotated[
+        bool, typer.Option("--quote", help="Quote the recorded words where the content was kept: a look, and recorded.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object for each match.")] = False,
+    accept_clock: AcceptClock = False,
 ) -> int:
     """Tell which recorded message a copy is of, or which file of one: at which of seven levels, and what differs.
 
     The levels are: identical; identical but for transport headers; same content re-encoded; all original parts present,
     with additions; text contained, links rewritten; parts missing; different. The copy may have come through a mailing
     list, a gateway that adds banners or a scanner that rewrites links. How a text differs is told where the content was
-    kept; else its hashes alone can be compared.
+    kept, in the copy's words and with `--quote` in the recorded ones; else its hashes alone can be compared.
 
-    Exit status: 0 if a match was found that is not merely "different", 1 otherwise.
+    Of a mail that was not recorded it is told which message or file that was is attached to it.
+
+    Exit status: 0 if the file itself is a match that is not merely "different", 1 otherwise.
     """
     octets = _read(file)
-    with open_reading() as reading:
-        # Words of what was kept are for `postseal content`, which records the look.
-        found = [replace(one, differences=unquoted(one.differences)) for one in reading.identify(octets)]
+    if quote:
+        with open_log(accept_clock) as log:
+            found, who = log.identify(octets), person(log)
+            for message in dict.fromkeys(one.message for one in found if unquoted(one.differences) != one.differences):
+                log.view(message, "content", who)
+    else:
+        with open_reading() as reading:
+            found = [replace(one, differences=unquoted(one.differences)) for one in reading.identify(octets)]
     if json_:
         for one in found:
             sys.stdout.write(json.dumps(as_json(one), ensure_ascii=False) + "\n")
     else:
-        _page(paper.console(), file, found)
-    return OK if any(one.level != DIFFERENT for one in found) else NO
+        _page(paper.console(), file, octets, found)
+    return OK if any(one.level != DIFFERENT and one.inside is None for one in found) else NO
 
 
 def _read(file: Path) -> bytes:
@@ -72,20 +84,29 @@ def _read(file: Path) -> bytes:
 def as_json(one: Identified) -> dict[str, Any]:
     """A match, as `POST /v1/verify` has it too."""
     said: dict[str, Any] = {"message": one.message, "level": one.level}
-    if one.part is not None:
-        said["part"] = one.part
+    for name, value in (("part", one.part), ("inside", one.inside)):
+        if value is not None:
+            said[name] = value
     told = [{name: value for name, value in asdict(one).items() if value is not None} for one in one.differences]
     said |= {"recorded_at": one.recorded_at, "seq": one.seq, "differences": told}
     return said | {"dkim": [asdict(each) for each in one.dkim]} if one.dkim else said
 
 
-def _page(out: Console, file: Path, found: Sequence[Identified]) -> None:
+def _hint(octets: bytes) -> str:
+    return "; it is no mail but an Outlook item (.msg): save it as .eml" if octets.startswith(mime.OLE) else ""
+
+
+def _page(out: Console, file: Path, octets: bytes, found: Sequence[Identified]) -> None:
     if not found:
-        out.print(f"{clean(str(file))}: nothing recorded here is found by it", soft_wrap=True)
+        out.print(f"{clean(str(file))}: nothing recorded here is found by it{_hint(octets)}", soft_wrap=True)
         return
     for one in found:
         what = "message" if one.part is None else f"file {one.part} of message"
-        out.print(one.level, style="bold")
+        if one.inside is not None:
+            out.print("not recorded itself, but a part of it was", style="bold")
+            what = f"its {one.inside} is {one.level}: {what}"
+        else:
+            out.print(one.level, style="bold")
         out.print(f"  {what} {one.message}, recorded {moment(one.recorded_at)}, entry {one.seq}")
         for each in one.dkim:
             out.print(paper.text(f"  DKIM signature, key {each.query} as archived: {each.status}, {each.line}"))

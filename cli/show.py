@@ -17,6 +17,7 @@ from cli.exits import OK
 from cli.history import Line
 from cli.opening import open_reading
 from cli.plain import clean, moment, octets
+from ledger.content import missing
 from ledger.disclosure import parse
 from ledger.grades import ATTESTATIONS
 from ledger.reading import Reading
@@ -58,13 +59,13 @@ def page(out: Console, reading: Reading, message: str) -> None:
             [
                 ("message", message),
                 ("subject", str(known.get("subject", "(none, or erased)"))),
-                ("from", str(known.get("from", ERASED))),
+                ("from", str(known.get("from", "(none, or erased)"))),
                 ("recorded", f"{moment(found[0].entry.at)}, entry {found[0].entry.seq}"),
                 ("envelope", f"{facts.envelope}, sender {known.get('mail_from', ERASED) or '<>'}"),
                 ("sha256", raw["sha256"] if raw else ERASED),
                 ("size", f"{raw['size']:,} octets; size and hash are with CRLF line ends" if raw else ERASED),
             ]
-            + ([("content", "kept; `postseal content` writes it")] if facts.content == "kept" else [])
+            + ([("content", _content(reading, message))] if facts.content == "kept" else [])
             + ([("unparsed", f"{known['unparsed']}: known by its hash alone")] if "unparsed" in known else [])
             + _kept(reading, message)
         )
@@ -83,6 +84,16 @@ def page(out: Console, reading: Reading, message: str) -> None:
     out.print(_history(found))
     vouched = "; ".join(f"{letter} {meaning}" for letter, meaning in ATTESTATIONS.items())
     out.print(f"\nvouched: {vouched}", style="dim")
+
+
+def _content(reading: Reading, message: str) -> str:
+    """What is left of the content that was kept."""
+    gone = missing(part for part, *_ in reading.reader.blobs(reading.message(message)))
+    if not gone:
+        return "kept; `postseal content` writes it"
+    if "body" in gone:
+        return "kept, and erased"
+    return "kept; its header was erased, `postseal content --body` writes the rest"
 
 
 def _kept(reading: Reading, message: str) -> list[tuple[str, str]]:

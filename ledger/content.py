@@ -3,7 +3,8 @@
 Two blobs a message, so that the erasure of one person who is named in its header need not take everything. ``header``
 is the header block, under a data key of its own. ``body`` is the rest, under the message's: a small message that can be
 read by itself, because the fields that say how to read it stand before it once more. What has no header block that we
-can tell is one blob, ``whole``, under the first of the two keys.
+can tell, or one that breaks off at a line that is no field, so that fields may stand in what is taken for the body, is
+one blob, ``whole``, under the first of the two keys.
 
 Nothing is given before all of it was authenticated, and the octets of a message not before they have its hash.
 """
@@ -69,15 +70,15 @@ def discard(store: Blobs, made: Iterable[Blob]) -> None:
 def _split(octets: bytes, header_size: int | None) -> list[tuple[str, int, list[memoryview]]]:
     """Part, size of its small header, octets."""
     view = memoryview(octets)
-    if header_size is None:
+    header = mime.read_header(octets, 0, len(octets), mime.Limits()) if header_size is not None else None
+    if header is None or header.cut:
         return [("whole", 0, [view])]
-    small = _small_header(octets)
+    small = _small_header(header)
     return [("header", 0, [view[:header_size]]), ("body", len(small), [memoryview(small), view[header_size:]])]
 
 
-def _small_header(octets: bytes) -> bytes:
-    fields = mime.read_header(octets, 0, len(octets), mime.Limits()).fields
-    lines = [name + b":" + value for name, value in fields if name in STRUCTURE]
+def _small_header(header: mime.Header) -> bytes:
+    lines = [name + b":" + value for name, value in header.fields if name in STRUCTURE]
     # Only where a message ends within its header does a field lack its line end.
     return b"".join(line if line.endswith(b"\r\n") else line + b"\r\n" for line in lines) + b"\r\n"
 
@@ -144,8 +145,9 @@ class Content:
         if int(file[1:]) > self.files:
             raise UnknownReference(f"the message has {self.files} files, no {file}")
         said = self._fact(file)
-        octets = b"".join(self._open("body"))
-        header = mime.read_header(octets, 0, self.parts["body"].small, mime.Limits())
+        where = "whole" if "whole" in self.parts else "body"
+        octets = b"".join(self._open(where))
+        header = mime.read_header(octets, 0, self.parts[where].small or len(octets), mime.Limits())
         for part in mime.Walk(octets, mime.Limits()).leaves(header):
             if part.path == said["path"]:
                 _check(mime.pieces(part, []), said)

@@ -47,6 +47,8 @@ Kind = Literal[
 EXCERPT: Final = 200
 """Characters of a text that a difference quotes."""
 
+_END: Final = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -68,9 +70,11 @@ def weakest(levels: Iterable[Level]) -> Level:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text, on one line."""
+    """A text on one line; of a long one its beginning, its end and how long it is."""
     line = " ".join(text.split())
-    return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
+    if len(line) <= EXCERPT:
+        return line
+    return f"{line[: EXCERPT - _END]} … {line[-_END:]} ({len(line):,} characters)"
 
 
 def unquoted(differences: Iterable[Difference]) -> tuple[Difference, ...]:

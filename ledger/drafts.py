@@ -195,6 +195,8 @@ def _message_facts(
         shared.append(("relaxed.headers", print_.relaxed.headers))
     if print_.reason is not None:
         own.append(("unparsed", print_.reason))
+    if print_.defects:
+        own.append(("defects", cast("list[Json]", sorted({one.code for one in print_.defects}))))
     for name, fact, part in (
         ("From", "from", sender),
         ("Subject", "subject", own),

@@ -18,6 +18,7 @@ from typing import Final, Literal
 from ledger import disclosure, drafts, entry, pending, subjects
 from ledger.canonical import Json
 from ledger.erasure import Approve, Done, Part, Request, Scope
+from ledger.errors import Erased as AlreadyErased
 from ledger.errors import LedgerError, Unavailable, UnknownReference
 from ledger.event import Source
 from ledger.hold import check_free
@@ -29,7 +30,7 @@ from ledger.pending import Pending, is_wide
 from ledger.plan import Sealed
 from ledger.reading import Reading
 from ledger.sequencer import Outcome
-from ledger.state import Chain
+from ledger.state import NEVER, Chain
 from ledger.store.append import Row, Rows, check_mac, lookup_row, move_on
 from ledger.store.destroying import scrub
 from ledger.transaction import Recorded
@@ -102,11 +103,23 @@ class Erasing:
     def of_message(
         self, message: str, actor: Actor, *, recipient: str | None = None, source: Source = "api"
     ) -> Request:
-        """Of a message with all its recipients, or of one of these."""
+        """Of a message with all its recipients, or of one of these. Erased where nothing of it is left."""
+        number = 0 if recipient is None else drafts.number_of(recipient)
         if recipient is None:
-            return self._request("message", subjects.of_message(self._log, message), b"", actor, source)
-        parts = subjects.of_recipient(self._log, message, drafts.number_of(recipient))
-        return self._request("recipient", parts, b"", actor, source)
+            parts = subjects.of_message(self._log, message)
+        else:
+            parts = subjects.of_recipient(self._log, message, number)
+        theirs = [key for part in parts if part.number == number or not number for key in part.keys]
+        if not self._log.reader.data_keys(theirs):
+            self._refuse_again(message, number)
+        return self._request("message" if recipient is None else "recipient", parts, b"", actor, source)
+
+    def _refuse_again(self, message: str, number: int) -> None:
+        chain = self._log.message(message)
+        chain = self._log.reader.recipients(chain)[number - 1] if number else chain
+        if chain.erased != NEVER:
+            at = entry.decode(self._log.reader.entry(chain.erased) or b"").at
+            raise AlreadyErased(f"nothing of it is left: it was erased at {at}, entry {chain.erased}")
 
     def of_person(self, address: str, actor: Actor, *, source: Source = "api") -> Request:
         """Of a person, wherever his address is found. UnknownReference where that is nowhere."""

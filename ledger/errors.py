@@ -2,6 +2,7 @@
 
     LedgerError
     ├── FormatError            bytes or text break a format of docs/format.md
+    │   └── Unparsable           octets are whole, but their structure will not be followed
     ├── ProofError             a recomputed hash, link or proof does not match
     ├── SignatureError         a signature fails, or no key we trust made one
     ├── Refused                the request was understood and will not be recorded
@@ -37,6 +38,10 @@ class LedgerError(Exception):
 
 class FormatError(LedgerError):
     """Bytes or text break a format of docs/format.md. The one error of every parser."""
+
+
+class Unparsable(FormatError):
+    """The octets are whole but their structure will not be followed; the text says which limit or rule stopped us."""
 
 
 class ProofError(LedgerError):

@@ -34,8 +34,8 @@ from ledger.case import Case
 from ledger.differs import DIFFERENT, IDENTICAL, MISSING
 from ledger.document import Claim, Evidence, Held, OfAll, OfCheckpoint, OfEarlier, Replay, format, parse
 from ledger.errors import FormatError, ProofError
-from ledger.match import Copy
 from ledger.merkle import Read
+from ledger.sides import Copy
 from ledger.trust import Compromised, Trust, TrustedLog
 from ledger.verdict import NAMES, Check, NotChecked, Verdict, conclude, find, run
 
@@ -138,7 +138,7 @@ def _check_content(said: Case, content: bytes | None) -> str:
     detail = f"{found.level}{': ' if told else ''}{told}"
     if found.level in (MISSING, DIFFERENT):
         if found.open:
-            raise NotChecked(detail)
+            raise NotChecked(f"how much of the message it is cannot be told from this evidence alone: {told}")
         raise ProofError(detail)
     return "identical to the message, line ends aside" if found.level == IDENTICAL else f"the message: {detail}"
 

@@ -17,12 +17,14 @@ import msgspec
 from msgspec import UNSET
 
 from ledger import absence, case, entry, event, evidence
+from ledger.canonical import Json
 from ledger.case import Item
 from ledger.complete import Closing
 from ledger.disclosure import digest, parse
 from ledger.document import Claim, Evidence, Held
 from ledger.entry import Entry
 from ledger.errors import Adverse, InvalidRequest, ProofError, UnknownReference
+from ledger.headertext import clean
 from ledger.ids import format_time
 from ledger.spelling import ordinal
 from ledger.state import Chain
@@ -59,6 +61,13 @@ def may_show(message: str, recipient: str | None, log: str, only: Collection[str
         return name not in _OTHERS and (_RECIPIENT(name) is None or name == recipient)
 
     return choose
+
+
+def check_there(names: Collection[str], sealed: Mapping[str, Json]) -> None:
+    """UnknownReference unless each of these facts is disclosed of the message."""
+    for name in names:
+        if name not in sealed:
+            raise UnknownReference(f"nothing is sealed of this message as {clean(name)!r}, or it was erased")
 
 
 def assemble(

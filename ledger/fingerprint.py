@@ -16,10 +16,10 @@ saved with LF line ends has the fingerprint of the original. Hashes are of slice
   messages, or are neither text nor message nor shown within the text (a Content-ID). Leaves inside an attached message
   are no files of their own, since they travel, and are blocked, with the message that holds them.
 * ``root``: RFC 6962 Merkle root over the leaf records, so that one part is proved without showing the others. A record
-  is canonical JSON of ``blind, disposition, file, media_type, name, path, second, sha256, size, text, within`` (absent
-  fields left out), where ``blind`` = HMAC-SHA-256(key: the 32 octets of ``raw``'s hash, message: the algorithm,
-  a NUL, path). Without it, whoever holds a proof could confirm a guess at a neighbouring part, such as a short text;
-  with it he must guess the whole message. It hides nothing once ``raw`` is shown too.
+  is canonical JSON of ``blind, charset, cid, disposition, file, media_type, name, path, second, sha256, size, text,
+  within`` (absent fields left out), where ``blind`` = HMAC-SHA-256(key: the 32 octets of ``raw``'s hash, message: the
+  algorithm, a NUL, path). Without it, whoever holds a proof could confirm a guess at a neighbouring part, such as a
+  short text; with it he must guess the whole message. It hides nothing once ``raw`` is shown too.
 * ``second``: beside each SHA-256 of octets a digest by another algorithm (`HASHLIB`), for the day when one is not
   enough. Whoever makes the fingerprint chooses; a message's all have it, or none.
 
@@ -43,7 +43,7 @@ from msgspec import Meta
 
 from ledger import canonical, merkle, mime, relaxed
 from ledger import text as texts
-from ledger.errors import FormatError, ProofError
+from ledger.errors import FormatError, ProofError, Unparsable
 from ledger.headertext import read, read_parameter
 from ledger.mime import Defect, Limits
 
@@ -109,7 +109,8 @@ class HeaderText:
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """One MIME leaf. ``sha256`` and ``size`` are of the decoded octets; ``file`` is ``f1`` ... where it is a file;
-    ``within`` the subtypes of the multiparts around it in its own message, as ``mixed/alternative``."""
+    ``within`` the subtypes of the multiparts around it in its own message, as ``mixed/alternative``; ``charset`` the
+    one it names, where that is not known here; ``cid`` is of its Content-ID, without brackets."""
 
     path: Annotated[str, Meta(pattern=rf"\A{mime.PATH}\Z")]
     media_type: Annotated[str, Meta(pattern=rf"\A{mime.MEDIA_TYPE}\Z")]
@@ -122,6 +123,8 @@ class Leaf:
     second: Second | None = None
     within: Annotated[str, Meta(pattern=rf"\A{mime.WITHIN}\Z")] | None = None
     disposition: Literal["attachment", "inline"] | None = None
+    charset: Annotated[str, Meta(pattern=r"\A[!-@\[-~]{1,40}\Z")] | None = None
+    cid: Sha256 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +191,16 @@ def take(
     try:
         header = mime.read_header(whole, 0, len(whole), limits)
         if not header.fields:
-            raise mime.Unparsable("no header field")
+            raise Unparsable("no header field")
         header_size = header.end
         if sum(value.count(b",") + 1 for name, value in header.fields if name in _ADDRESSED) > limits.addresses:
-            raise mime.Unparsable(f"more than {limits.addresses} addresses")
+            raise Unparsable(f"more than {limits.addresses} addresses")
         headers = named(header)
         leaves = _leaves(walk, header, limits, second)
         body = relaxed.body_hash(whole, header.end)
         known = Relaxed(body, _relaxed(header, _HEADERS), _relaxed(header, mime.STRUCTURAL))
         root = merkle.root(hashes_of(ALGORITHM, raw, leaves)).hex()
-    except mime.Unparsable as error:
+    except Unparsable as error:
         reason = str(error)
     defects = tuple(walk.defects) if reason is None else ()
     return Fingerprint(ALGORITHM, raw, whole is not octets, headers, leaves, defects, header_size, root, reason, known)
@@ -249,7 +252,7 @@ def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: Second
             walk.defects.append(Defect(part.path, "damaged-encoding"))
         text = None
         if part.reads and size <= texts.LIMIT:
-            text = texts.digest(b"".join(kept), part.parameters.get("charset"), part.encoding)
+            text = texts.digest(b"".join(kept), part.parameters.get("charset"), part.encoding, delsp=part.delsp)
         elif part.media_type in mime.MESSAGES:
             text = _attached(walk, part)
         name = read_parameter(part.disposition_parameters, "filename") or read_parameter(part.parameters, "name")
@@ -268,6 +271,8 @@ def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: Second
                 None if other is None or second is None else Second(second, other.hexdigest()),
                 "/".join(part.within) or None,
                 _disposition(part.disposition),
+                texts.unknown(part.parameters.get("charset")) if part.reads else None,
+                hashlib.sha256(mime.bare_id(part.content_id)).hexdigest() if part.content_id else None,
             )
         )
     return tuple(leaves)
@@ -293,7 +298,7 @@ def _is_file(part: mime.Part, name: str | None) -> bool:
         return False
     if name is not None or part.disposition == "attachment" or part.media_type in mime.MESSAGES:
         return True
-    return not part.has_id and not part.media_type.startswith(("text/", "message/", "multipart/"))
+    return not part.content_id and not part.media_type.startswith(("text/", "message/", "multipart/"))
 
 
 def leaf_record(raw: Octets, leaf: Leaf, algorithm: str = ALGORITHM) -> bytes:
@@ -313,7 +318,7 @@ def part(leaf: Leaf) -> dict[str, canonical.Json]:
         "sha256": leaf.sha256,
         "size": leaf.size,
     }
-    for name in ("name", "file", "text", "within", "disposition"):
+    for name in ("name", "file", "text", "within", "disposition", "charset", "cid"):
         value = getattr(leaf, name)
         if value is not None:
             said[name] = value

@@ -77,7 +77,7 @@ def _check_version(fingerprint: Fingerprint) -> None:
 
 
 def _is_later(leaf: Leaf) -> bool:
-    return any(one is not None for one in (leaf.text, leaf.within, leaf.disposition))
+    return any(one is not None for one in (leaf.text, leaf.within, leaf.disposition, leaf.charset, leaf.cid))
 
 
 def _check_texts(fingerprint: Fingerprint) -> None:

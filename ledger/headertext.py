@@ -47,15 +47,16 @@ def read_parameter(parameters: dict[str, bytes], name: str) -> str | None:
     return None if plain is None else read(plain) or None
 
 
-def decode(octets: bytes, charset: str) -> str | None:
-    """``octets`` in ``charset`` (RFC 2231's ``*language`` dropped), or None where we do not know that character set."""
+def decode(octets: bytes, charset: str, errors: str = "replace") -> str | None:
+    """``octets`` in ``charset`` (RFC 2231's ``*language`` dropped), or None where we do not know that character set.
+    ``errors`` as `bytes.decode` has it."""
     name = charset.partition("*")[0].lower()
     if name == "utf-8":
-        return octets.decode("utf-8", "replace")
+        return octets.decode("utf-8", errors)
     if not _CHARSETS.fullmatch(name):
         return None
     try:
-        return codecs.lookup(name).decode(octets, "replace")[0]
+        return codecs.lookup(name).decode(octets, errors)[0]
     except (LookupError, UnicodeError):
         return None
 

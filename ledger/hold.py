@@ -21,8 +21,8 @@ from ledger.state import Chain
 def check_free(chain: Chain) -> None:
     """Held where a hold is in force on this chain."""
     if chain.holds:
-        whom = f"recipient r{chain.ordinal}" if chain.ordinal else "the message"
-        raise Held(f"hold {chain.holds[0]} on {whom} is in force: nothing it covers is erased until it is released")
+        whose = f"message {chain.id}" if chain.type == "message" else f"recipient r{chain.ordinal}, chain {chain.id},"
+        raise Held(f"hold {chain.holds[0]} on {whose} is in force: nothing it covers is erased until it is released")
 
 
 @dataclass(slots=True)

@@ -1,22 +1,26 @@
 """Which recorded message, or which file of one, some octets are a copy of, and what differs.
 
-Messages are found by what copies keep: the hash of the octets, the Message-ID, the second of the Date. Each one found
-is then held against the copy (`ledger.match`): being found proves nothing. Octets that are no message, and the files
-of a message that is none of ours, are found by their hash, or by that of their text.
+Messages are found by what copies keep: the hash of the octets, the Message-ID, the second of the Date, the subject.
+Each one found is then held against the copy (`ledger.match`): being found proves nothing. Octets that are no message,
+and the files of a message that is none of ours, are found by their hash, or by that of their text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
-from ledger import drafts, entry, fingerprint, match, originals, signed, terms, vault
+from ledger import drafts, entry, fingerprint, match, mime, originals, signed, terms, vault
 from ledger import text as texts
 from ledger.differs import IDENTICAL, LEVELS, LINKS, REENCODED, Difference, Level
 from ledger.drafts import Blinds
-from ledger.match import Copy, Original
+from ledger.errors import FormatError
+from ledger.fingerprint import Leaf
 from ledger.overview import is_recording, named
+from ledger.sides import Copy, Original
 from ledger.signed import Again
 from ledger.state import Chain
 from ledger.store import find
@@ -25,6 +29,9 @@ from ledger.terms import Term
 
 MOST: Final = 100
 """Messages that are looked at for one copy, the newest."""
+
+ATTACHED: Final = 4
+"""Messages attached to a mail that are looked at where the mail itself is not found, the first."""
 
 Opened = Callable[[Sequence[int], Sequence[str]], Mapping[int, Sequence[str]]]
 """What is sealed on entries under the data keys of some subjects, and was not erased: D texts by seq."""
@@ -45,7 +52,8 @@ Contents = Callable[[Chain], Kept]
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A message that the octets are a copy of, at a level; or, with ``part`` (``f1`` ...), a file of it. ``dkim``: how
+    """A message that the octets are a copy of, at a level; or, with ``part`` (``f1``, ``p1`` of an attached message), a
+    file of it. With ``inside`` it is not the octets that are, but that part of the mail that they are. ``dkim``: how
     the copy's own signatures verify under the keys archived with the message."""
 
     message: str
@@ -55,6 +63,7 @@ class Identified:
     part: str | None
     differences: tuple[Difference, ...]
     dkim: tuple[Again, ...] = ()
+    inside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +77,46 @@ class _Recorded:
 def identify(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents, octets: bytes) -> list[Identified]:
     """Messages before files, the best first. FormatError where the octets are none, or too many."""
     copy = Copy.of(octets)
+    found = _messages(reader, blinds, opened, contents, copy)
+    if not found:
+        for name, attached in _attached(copy):
+            found += [replace(one, inside=name) for one in _messages(reader, blinds, opened, contents, attached)]
+    if not found or min(LEVELS.index(one.level) for one in found) > LEVELS.index(LINKS):
+        known = {one.message for one in found}
+        found += [one for one in _files(reader, blinds, opened, octets, copy) if one.message not in known]
+    return sorted(
+        found, key=lambda one: (one.inside is not None, one.part is not None, LEVELS.index(one.level), -one.seq)
+    )
+
+
+def _attached(copy: Copy) -> Iterator[tuple[str, Copy]]:
+    """The first messages attached to it, by name."""
+    names = {one.path: name for name, one in copy.print.facts if one.file and one.media_type in mime.MESSAGES}
+    if names:
+        header = mime.read_header(copy.octets, 0, len(copy.octets), copy.limits)
+        found = (part for part in mime.Walk(copy.octets, copy.limits).leaves(header) if part.path in names)
+        for part in islice(found, ATTACHED):
+            with suppress(FormatError):  # nothing in it, or too much with its line ends set right
+                yield names[part.path], Copy.of(mime.decode(part)[0])
+
+
+def _messages(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents, copy: Copy) -> list[Identified]:
+    """Messages that it is a copy of, all at the same level."""
     found = _judged(reader, blinds, opened, contents, copy, terms.by_sha256(copy.print.raw.sha256))
     if not found:
         found = _judged(
             reader, blinds, opened, contents, copy, terms.by_message_id(copy.print.header("Message-ID") or "")
         )
     if not found:
-        # One of the two has no Message-ID. Many may be of one second: those with the same headers come first.
+        # One of the two has no Message-ID. Many may be of one second: those with the same headers come first. What has
+        # no date either has its subject.
         headers = [] if copy.print.relaxed is None else terms.by_headers(copy.print.relaxed.headers)
-        for some in (headers, terms.by_date(copy.print.header("Date") or "")):
+        dates, subjects = copy.print.header("Date") or "", copy.print.header("Subject") or ""
+        for some in (headers, terms.by_date(dates), terms.by_whole_subject(subjects)):
             found = found or _judged(reader, blinds, opened, contents, copy, some)
     # Of messages with one Message-ID it is the one that it is most of.
     best = min((LEVELS.index(one.level) for one in found), default=0)
-    found = [one for one in found if LEVELS.index(one.level) == best]
-    if not found or best > LEVELS.index(LINKS):
-        known = {one.message for one in found}
-        found += [one for one in _files(reader, blinds, opened, octets, copy) if one.message not in known]
-    return sorted(found, key=lambda one: (one.part is not None, LEVELS.index(one.level), -one.seq))
+    return [one for one in found if LEVELS.index(one.level) == best]
 
 
 def _judged(
@@ -102,24 +134,31 @@ def _judged(
 
 def _files(reader: Reader, blinds: Blinds, opened: Opened, octets: bytes, copy: Copy) -> list[Identified]:
     """Files that the octets are, or that travel in them."""
-    given = [fingerprint.hashed(octets).sha256, copy.print.raw.sha256]
-    inside = [leaf for leaf in copy.print.leaves if leaf.file is not None]
-    hashes = {*given, *(leaf.sha256 for leaf in inside)}
-    said = {leaf.text for leaf in inside if leaf.media_type.startswith("text/")}
-    said.add(None if b"\0" in octets else texts.digest(octets, None, "binary"))
+    hashes: dict[str, str | None] = dict.fromkeys([fingerprint.hashed(octets).sha256, copy.print.raw.sha256])
+    said: dict[str | None, str | None] = {} if b"\0" in octets else {texts.digest(octets, None, "binary"): None}
+    for name, leaf in copy.print.facts:
+        if _is_file(leaf):
+            hashes.setdefault(leaf.sha256, name)
+            if leaf.media_type.startswith("text/"):
+                said.setdefault(leaf.text, name)
     wanted = [term for one in hashes for term in terms.by_sha256(one)]
     wanted += [term for one in said if one is not None for term in terms.by_text(one)]
     found = []
     for recorded in _found(reader, blinds, opened, wanted):
         for name, leaf in originals.leaves_of(recorded.sealed).items():
-            if leaf.file is None:
+            if not _is_file(leaf):
                 continue
             if leaf.sha256 in hashes:
-                found.append(_told(recorded, IDENTICAL, name, ()))
+                found.append(replace(_told(recorded, IDENTICAL, name, ()), inside=hashes[leaf.sha256]))
             elif leaf.text is not None and leaf.text in said:
                 told = Difference(REENCODED, "re-encoded", name, "the same text in other octets")
-                found.append(_told(recorded, REENCODED, name, (told,)))
+                found.append(replace(_told(recorded, REENCODED, name, (told,)), inside=said[leaf.text]))
     return found
+
+
+def _is_file(leaf: Leaf) -> bool:
+    """Or one of an attached message."""
+    return leaf.file is not None or leaf.name is not None
 
 
 def _told(recorded: _Recorded, level: Level, part: str | None, differences: Iterable[Difference]) -> Identified:

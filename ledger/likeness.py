@@ -7,12 +7,21 @@ from typing import Final
 
 _ENCODED: Final = re.compile(r"=\?[^?\s]*\?[^?\s]*\?[^?\s]*\?=")
 _BETWEEN: Final = re.compile(r"""[\s<>,;:"()\[\]\\]+""")
-_TAGS: Final = re.compile(r"(?:\[[^\[\]]{0,80}\]|\([^()]{0,80}\)|\*{2,}[^*]{0,80}\*{2,}|[A-Za-z]{2,5}:| )*+")
+_TAGS: Final = re.compile(
+    r"(?:\[[^\[\]]{0,80}\]|\([^()]{0,80}\)|\{[^{}]{0,80}\}|<[^<>]{0,80}>|\*++[^*]{1,80}\*++|_[A-Z]{2,20}_"
+    r"|[A-Za-z]{2,5}:|[A-Z]{2,20}(?::| -)| )*+"
+)
+_VIA: Final = re.compile(r" (?:via|über|par|door) ")
 
 
-def same(one: str, other: str) -> bool:
-    """Quotes and runs of white space aside."""
-    return squeeze(one) == squeeze(other)
+def same(one: str, other: str, *, quotes: bool = False) -> bool:
+    """Runs of white space aside, and quotes unless they count."""
+    return " ".join(one.split()) == " ".join(other.split()) if quotes else squeeze(one) == squeeze(other)
+
+
+def bracketless(message_id: str) -> str:
+    """A Message-ID without the brackets that some programs leave out."""
+    return message_id.strip().removeprefix("<").removesuffix(">")
 
 
 def squeeze(said: str) -> str:
@@ -22,7 +31,7 @@ def squeeze(said: str) -> str:
 
 def is_tagged(mine: str, theirs: str) -> bool:
     """Whether ``theirs`` is the subject ``mine`` with tags in brackets around it, or words like Re: before it."""
-    mine, theirs = squeeze(mine), squeeze(theirs)
+    mine, theirs = (" ".join(said.split()) for said in (mine, theirs))
     before, found, after = theirs.rpartition(mine) if mine else ("", "", theirs)
     if mine and not found:
         return False
@@ -38,10 +47,15 @@ def addresses(header: str) -> list[str]:
 
 def is_via(mine: str, theirs: str) -> bool:
     """Whether ``theirs`` is the From of a mailing list that sends in the name of ``mine``: ``Anna via List <...>``."""
-    before, via, _ = squeeze(theirs).partition(" via ")
-    shown = before.strip("'").removesuffix("---").casefold()
-    mine = squeeze(mine).casefold()
-    return bool(via and shown) and (mine.lstrip("<").startswith(shown) or f"({shown})" in mine)
+    theirs, mine = squeeze(theirs), squeeze(mine).casefold()
+    via = _VIA.search(theirs)
+    if via is None:
+        return False
+    shown = theirs[: via.start()].strip("'").casefold()
+    name, _, address = mine.rpartition("<")
+    local = address.rstrip("> ").partition("@")[0]
+    whole = {name.strip(), address.rstrip("> "), local, f"{local}---", mine.partition("(")[2].rstrip(") ")}
+    return bool(shown) and shown in whole
 
 
 def bare(value: bytes) -> str:

@@ -317,7 +317,7 @@ class Log(Keeping):
     def export(self, message: str, *, show: Collection[str] | None = None, **claimed: Any) -> Evidence:
         """Close the chains a claim covers, and build evidence that seals them up to now. ``claimed`` is as
         `prepare_export` has it, ``show`` as `assemble`. Adverse where non-access would not be true."""
-        claim, closing = self.prepare_export(message, **claimed)
+        claim, closing = self.prepare_export(message, show=show or (), **claimed)
         return self.assemble(claim, self.write(closing), show)
 
     def prepare_export(
@@ -330,17 +330,19 @@ class Log(Keeping):
         actor: tuple[str, str] | None = None,
         source: Source = "api",
         key: bytes | None = None,
+        show: Collection[str] = (),
     ) -> tuple[Claim, act.Close]:
         """What is claimed, and the act that closes its chains, made ready for `submit`; `assemble` then makes the
         evidence. ``kind`` is ``history`` or ``non_access``; without ``recipient`` it covers all; ``actor`` as `person`
         gives it. Before anything is closed: a claim that cannot be made is to leave no trace. Adverse where non-access
-        would not be true; a request that was recorded under ``key`` before is answered as of then."""
+        would not be true, UnknownReference without a fact of ``show``; a request that was recorded under ``key`` before
+        is answered as of then."""
         drafts.check_source(source)
         claim = export.claim_of(message, recipient, kind, file, self.message(message).files)
+        export.check_there(show, self.disclosed(message) if show else {})
         if kind == "non_access" and (key is None or not self.reader.requested(key)):
             choose = export.may_show(message, recipient, self.id)
-            _, note = self.checkpoint()
-            export.rehearse(self.reader, self.disclosures, claim, note, self._now(), choose)
+            export.rehearse(self.reader, self.disclosures, claim, self.checkpoint()[1], self._now(), choose)
         closing = act.Close(
             message=message,
             kind="evidence.exported",

@@ -29,12 +29,15 @@ from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta
 
-from ledger import transfer
-from ledger.errors import FormatError
+from ledger import parameters, transfer
+from ledger.errors import Unparsable
 
 PATH: Final = r"[1-9][0-9]{0,8}(\.[1-9][0-9]{0,8}){0,99}"
 MEDIA_TYPE: Final = r"[!#$%&'*+\-.^_`{|}~0-9a-z]+/[!#$%&'*+\-.^_`{|}~0-9a-z]+"
 Encoding = Literal["7bit", "8bit", "binary", "base64", "quoted-printable", "unknown"]
+OLE: Final = bytes.fromhex("d0cf11e0a1b11ae1")
+"""How the files begin in which Outlook saves a mail as its own program has it, and not as it was sent."""
+
 MESSAGES: Final = frozenset(("message/rfc822", "message/global"))
 _APART: Final = frozenset(("alternative", "digest", "encrypted", "related", "report", "signed"))
 WITHIN: Final = rf"(mixed|{'|'.join(sorted(_APART))})(/(mixed|{'|'.join(sorted(_APART))})){{0,99}}"
@@ -55,18 +58,15 @@ class Limits:
     seconds: float = 20
 
 
-class Unparsable(FormatError):
-    """The octets are whole but their structure will not be followed; the text says which limit or rule stopped us."""
-
-
 @dataclass(frozen=True, slots=True)
 class Defect:
     """A departure from the standards that changes how a part is read. ``path`` is ``0`` for the message itself."""
 
     path: Annotated[str, Meta(pattern=rf"\A(0|{PATH})\Z")]
     code: Literal[
-        "header-cut", "repeated-field", "no-boundary", "no-parts", "unclosed", "no-message", "damaged-encoding"
-    ]
+        "header-cut", "repeated-field", "repeated-parameter", "bare-cr", "another-root", "no-boundary", "no-parts",
+        "unclosed", "no-message", "damaged-encoding",
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,9 @@ class Part:
     disposition: str
     disposition_parameters: dict[str, bytes]
     encoding: Encoding
-    has_id: bool
+    content_id: bytes  # as it stands; empty where there is none
     nested: bool  # inside an attached message
-    within: tuple[
-        str, ...
-    ]  # subtypes of the multiparts of its message around it, from the outside; unknown ones: mixed
+    within: tuple[str, ...]  # subtypes of the multiparts around it in its message, from the outside
     buffer: bytes = field(repr=False)
     start: int
     end: int
@@ -107,6 +105,12 @@ class Part:
     def reads(self) -> bool:
         """Whether it is text to people or to programs, reports about mail among them."""
         return self.media_type.startswith(("text/", "message/")) and self.media_type not in MESSAGES
+
+    @property
+    def delsp(self) -> bool:
+        """Whether programs join its lines without the blank before their ends (RFC 3676 section 4)."""
+        said = (self.parameters.get(name, b"").strip().lower() for name in ("format", "delsp"))
+        return tuple(said) == (b"flowed", b"yes")
 
 
 def normalise(octets: bytes) -> bytes:
@@ -152,73 +156,6 @@ def read_header(buffer: bytes, start: int, end: int, limits: Limits) -> Header:
     if at - start > limits.header_bytes or (cut and stop < end and buffer.find(b"\n", at, stop) < 0):
         raise Unparsable(f"a header block larger than {limits.header_bytes} octets")
     return Header(tuple(fields), first, frozenset(repeated), at, cut, first_field)
-
-
-# One match for each parameter or piece of junk, up to the next semicolon. Nothing is given back (possessive), and an
-# unclosed quote is looked for to the end once at most: a second opening quote would have closed the first.
-_PARAMETER = re.compile(
-    rb'[;\s]*+(?:([^\s=;]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;]*+)))?+[^;]*+',
-    re.DOTALL,
-)
-_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
-
-
-def read_parameters(value: bytes, limits: Limits) -> tuple[bytes, dict[str, bytes]]:
-    """A structured value such as Content-Type: what stands before the first semicolon, and its parameters.
-
-    Parameters keep their raw octets under lower-case names; the continuations of RFC 2231 (``name*0``, ``name*1*``) are
-    joined. A value that announced a character set stands under ``name*`` as ``charset'language'octets``, percent signs
-    already resolved. A comment after the head is dropped; parameters keep theirs, since unquoted file names such as
-    ``report(1).pdf`` are far more common in mail than comments. Raises Unparsable beyond ``limits.parameters``.
-    """
-    head, semicolon, rest = value.replace(b"\r\n", b"").partition(b";")
-    if not semicolon:
-        return head.partition(b"(")[0].strip(), {}
-    plain: dict[str, bytes] = {}
-    pieces: dict[str, dict[int, tuple[bytes, bool]]] = {}
-    seen = 0
-    for found in _PARAMETER.finditer(rest):
-        if found[1] is None:
-            continue
-        seen += 1
-        if seen > limits.parameters:
-            raise Unparsable(f"more than {limits.parameters} parameters in one header field")
-        name = found[1].lower().decode("ascii", "replace")
-        octets = found[3].strip() if found[2] is None else _QUOTED_PAIR.sub(rb"\1", found[2])
-        if "*" not in name:
-            plain.setdefault(name, octets)
-        else:
-            base, _, section = name.partition("*")
-            extended = section == "" or section.endswith("*")
-            number = section.removesuffix("*") or "0"
-            if re.fullmatch(r"0|[1-9][0-9]{0,3}", number, re.ASCII):
-                pieces.setdefault(base, {}).setdefault(int(number), (octets, extended))
-    for base, numbered in pieces.items():
-        _join(plain, base, numbered)
-    return head.partition(b"(")[0].strip(), plain
-
-
-def _join(plain: dict[str, bytes], base: str, numbered: dict[int, tuple[bytes, bool]]) -> None:
-    """RFC 2231 sections 3 and 4: sections 0, 1, 2 ... up to the first gap; later ones belong to nothing."""
-    joined, with_charset = bytearray(), False
-    for number in range(len(numbered)):
-        if number not in numbered:
-            break
-        octets, extended = numbered[number]
-        if number == 0 and extended and octets.count(b"'") >= 2:
-            charset, language, octets = octets.split(b"'", 2)
-            joined += charset + b"'" + language + b"'"
-            with_charset = True
-        joined += _unpercent(octets) if extended else octets
-    if joined:
-        plain.setdefault(base + "*" if with_charset else base, bytes(joined))
-
-
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
-
-
-def _unpercent(octets: bytes) -> bytes:
-    return _PERCENT.sub(lambda found: bytes((int(found[1], 16),)), octets)
 
 
 _MEDIA_TYPE = re.compile(MEDIA_TYPE, re.ASCII)
@@ -283,12 +220,18 @@ class Walk:
             self.defects.append(Defect(here, "header-cut"))
         if not header.repeated.isdisjoint(STRUCTURAL):
             self.defects.append(Defect(here, "repeated-field"))
-        declared, parameters = read_parameters(header.first.get(b"content-type", b""), limits)
-        media_type = declared.decode("ascii", "replace").lower()
+        block = header.start, header.end
+        if buffer.count(b"\r", *block) != buffer.count(b"\r\n", *block):
+            self.defects.append(Defect(here, "bare-cr"))
+        declared = parameters.read(header.first.get(b"content-type", b""), limits.parameters)
+        shown = parameters.read(header.first.get(b"content-disposition", b""), limits.parameters)
+        if declared.repeated or shown.repeated:
+            self.defects.append(Defect(here, "repeated-parameter"))
+        media_type = declared.head.decode("ascii", "replace").lower()
         if not _MEDIA_TYPE.fullmatch(media_type):
-            media_type = "text/plain" if declared else default
+            media_type = "text/plain" if declared.head else default
         if media_type.startswith("multipart/"):
-            boundary = parameters.get("boundary") or parameters.get("boundary*", b"''").split(b"'", 2)[2]
+            boundary = declared.named.get("boundary") or declared.named.get("boundary*", b"''").split(b"'", 2)[2]
             spans = self._split(buffer, start, end, boundary.rstrip(), here)
             if spans:
                 subtype = media_type.removeprefix("multipart/")
@@ -296,6 +239,9 @@ class Walk:
                 within = (*place.within, subtype if subtype in _APART else "mixed")
                 for number, (first, last) in enumerate(spans, 1):
                     inner = read_header(buffer, first, last, limits)
+                    root = declared.named.get("start") if subtype == "related" and number == 1 else None
+                    if root and bare_id(root) != bare_id(inner.first.get(b"content-id", b"")):
+                        self.defects.append(Defect(here, "another-root"))
                     path = f"{place.path}.{number}" if place.path else str(number)
                     below = _Place(path, within, place.depth + 1, place.nested)
                     yield from self._entity(inner, buffer, inner.end, last, below, default)
@@ -303,15 +249,14 @@ class Walk:
         self._parts += 1
         if self._parts > limits.parts:
             raise Unparsable(f"more than {limits.parts} parts")
-        shown, shown_parameters = read_parameters(header.first.get(b"content-disposition", b""), limits)
         part = Part(
             place.path or "1",
             media_type,
-            parameters,
-            shown.decode("ascii", "replace").lower(),
-            shown_parameters,
+            declared.named,
+            shown.head.decode("ascii", "replace").lower(),
+            shown.named,
             _encoding(header.first.get(b"content-transfer-encoding")),
-            b"content-id" in header.first,
+            header.first.get(b"content-id", b""),
             place.nested,
             place.within,
             buffer,
@@ -345,8 +290,8 @@ class Walk:
         if not inner.fields:
             self.defects.append(Defect(part.path, "no-message"))
             return
-        top, _ = read_parameters(inner.first.get(b"content-type", b""), self._limits)
-        path = part.path if top.lower().startswith(b"multipart/") else part.path + ".1"
+        top = parameters.read(inner.first.get(b"content-type", b""), self._limits.parameters)
+        path = part.path if top.head.lower().startswith(b"multipart/") else part.path + ".1"
         for leaf in self._entity(inner, buffer, inner.end, end, _Place(path, (), depth + 1, nested=True), "text/plain"):
             # A multipart that turned out to be none would stand on its message's own path.
             yield leaf if leaf.path != part.path else replace(leaf, path=part.path + ".1")
@@ -361,6 +306,8 @@ class Walk:
             self.check_time()
             at = found + len(needle)
             if found != start and not buffer.startswith(b"\r\n", found - 2):
+                if buffer.startswith(b"\r", found - 1):
+                    self.defects.append(Defect(here, "bare-cr"))
                 continue
             tail = _DELIMITER_END.match(buffer, at, end)
             if tail is None or (tail[1] is not None and opened < 0):
@@ -381,11 +328,16 @@ class Walk:
         return spans
 
 
+def bare_id(value: bytes) -> bytes:
+    """A Content-ID without its brackets and what is around them."""
+    return value.strip().removeprefix(b"<").removesuffix(b">")
+
+
 def _encoding(value: bytes | None) -> Encoding:
     """The transfer encoding; ``unknown`` where this file cannot decode it: then the octets stay as they are."""
     if value is None:
         return "7bit"
-    token = _TOKEN.search(value)
+    token = _TOKEN.search(parameters.COMMENT.sub(b"", value))
     return _ENCODINGS.get(token[0].lower(), "unknown") if token else "7bit"
 
 

@@ -10,7 +10,7 @@ from ledger import fingerprint, mime
 from ledger.canonical import Json
 from ledger.errors import FormatError
 from ledger.fingerprint import Leaf, Octets, Relaxed
-from ledger.match import HEADERS, Original, read_texts
+from ledger.sides import HEADERS, Original, odd, read_texts
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ def of_octets(octets: bytes) -> Original:
         dict(taken.facts),
         read_texts(octets, limits) if taken.parsed else {},
         repeated=frozenset(name for name in names if names.count(name) > 1),
+        odd=odd(taken),
     )
 
 
@@ -57,6 +58,7 @@ def of_sealed(sealed: Mapping[str, Any], without: str) -> Original:
         leaves,
         hashes=hashes,
         unknown=frozenset().union(*unknown),
+        odd=_names(sealed.get("defects", [])),
         partial=not isinstance(counted, dict) or counted.get("count") != len(leaves),
         without=without,
     )
@@ -65,13 +67,20 @@ def of_sealed(sealed: Mapping[str, Any], without: str) -> Original:
 def of_disclosed(sealed: Mapping[str, Any], without: str) -> Original:
     """The same of what somebody chose to disclose: a header that is not there may have been left out."""
     made = of_sealed(sealed, without)
-    return replace(made, unknown=frozenset(HEADERS).difference(made.headers, made.hashes))
+    odd = made.odd if "defects" in sealed else None
+    return replace(made, unknown=frozenset(HEADERS).difference(made.headers, made.hashes), odd=odd)
+
+
+def _names(said: Json) -> frozenset[str] | None:
+    return frozenset(one for one in said if isinstance(one, str)) if isinstance(said, list) else None
 
 
 def _relaxed(sealed: Mapping[str, Any]) -> Relaxed | None:
     said = sealed.get("relaxed")
+    if not isinstance(said, dict):
+        return None
     # Where the hash of the headers went with somebody who was erased, none is equal to it.
-    return _convert({**said, "headers": sealed.get("relaxed.headers", 64 * "0")}, Relaxed) if said else None
+    return _convert({**said, "headers": sealed.get("relaxed.headers", 64 * "0")}, Relaxed)
 
 
 def with_body(sealed: Original, body: bytes) -> Original:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
+from ledger import markup as marked
 from ledger.differs import ADDITIONS, DIFFERENT, LINKS, REENCODED, Difference, excerpt
 from ledger.visible import IMAGE, LINK, Reading, read
 
@@ -26,34 +26,7 @@ _RULE: Final = 3
 _WORDS: Final = 400
 """Words between the first and the last that differ, past which they are not told one by one."""
 
-_INSERTIONS: Final = 6
-_ANCHOR: Final = 48
 _MARKS: Final = {LINK: "(link)", IMAGE: "(image)"}
-_HREF: Final = re.compile(r"(?:(?:https?|ftp)://|\bwww\.)[^\s<>\"'(){};]+", re.IGNORECASE)
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>|<|>")
-_VOID: Final = frozenset(("br", "col", "hr", "img", "wbr"))
-_OPTIONAL: Final = frozenset(("li", "p"))  # few close them
-_PLAIN: Final = frozenset(
-    (
-        *("a", "b", "big", "blockquote", "center", "code", "div", "em", "font", "h1", "h2", "h3", "h4", "h5", "h6"),
-        *("i", "li", "ol", "p", "pre", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead"),
-        *("tr", "tt", "u", "ul", *_VOID),
-    )
-)
-"""Elements that show what is in them, and leave what is around them as it is."""
-
-_ATTRIBUTES: Final = re.compile(
-    r"""(?:\s+(?:align|bgcolor|border|cellpadding|cellspacing|class|color|colspan|face|height|href|id|rel|rowspan|size|src
-    |style|target|valign|width)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'=<>`]+))*\s*/?""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_HIDING: Final = re.compile(
-    r"position|display|visibility|opacity|z-index|clip|transform|filter|overflow|content|text-indent|@import|expression"
-    r"|url|margin[^;]*:[^;]*-|font-size\s*:\s*0|\\",
-    re.IGNORECASE,
-)
-_LONGEST_STYLE: Final = 1_000
-_STYLE: Final = re.compile(r"""style\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+))""", re.IGNORECASE)
 
 
 def find(where: str, recorded: str, received: str, *, markup: bool) -> list[Difference]:
@@ -72,7 +45,7 @@ def find(where: str, recorded: str, received: str, *, markup: bool) -> list[Diff
         if text.strip()
     ]
     differences += _links(where, one, two, placed)
-    if markup and not _same_markup(recorded, received):
+    if markup and not marked.same(recorded, received):
         said = "its markup was changed: the same text and links may look otherwise, or be hidden"
         differences.append(Difference(LINKS, "markup", where, said))
     # Blanks and line breaks within the text.
@@ -175,75 +148,3 @@ def _told(text: str) -> str:
     for mark, name in _MARKS.items():
         text = text.replace(mark, name)
     return text
-
-
-def _same_markup(recorded: str, received: str) -> bool:
-    """Whether ``received`` is ``recorded`` with a few pieces of markup set in that leave the rest as it was."""
-    one, two = _HREF.sub(LINK, recorded), _HREF.sub(LINK, received)
-    pieces = _insertions(" ".join(one.split()), " ".join(two.split()))
-    return pieces is not None and all(_neutral(piece) for piece in pieces)
-
-
-def _insertions(one: str, two: str) -> list[str] | None:
-    """What was set into ``one`` to make ``two``, if no more than a few pieces were."""
-    i = j = 0
-    pieces: list[str] = []
-    while True:
-        same = _common(one, i, two, j)
-        i, j = i + same, j + same
-        if i == len(one):
-            return pieces + [two[j:]] * (j < len(two))
-        if len(pieces) == _INSERTIONS:
-            return None
-        on = two.find(one[i : i + _ANCHOR], j + 1)
-        if on < 0:
-            return None
-        piece = _turned(two[j:on], one[max(0, i - _ANCHOR) : i])
-        if not piece.lstrip().startswith("<") and one.rfind("<", 0, i) > one.rfind(">", 0, i):
-            return None  # inside a tag
-        pieces.append(piece)
-        j = on
-
-
-def _turned(piece: str, before: str) -> str:
-    """The same piece as it would have been read from a tag's beginning: it may end like what stands before it."""
-    for turn in range(min(len(piece), len(before)) + 1):
-        if piece.lstrip().startswith("<"):
-            return piece
-        if turn < len(before) and before[-1 - turn] == piece[-1]:
-            piece = piece[-1] + piece[:-1]
-    return piece
-
-
-def _common(one: str, i: int, two: str, j: int) -> int:
-    """How many characters are the same from there on."""
-    step, same = 1 << 16, 0
-    while step:
-        if one[i + same : i + same + step] == two[j + same : j + same + step] and i + same + step <= len(one):
-            same += step
-        else:
-            step >>= 1
-    return same
-
-
-def _neutral(piece: str) -> bool:
-    """Whether every element that a piece of markup opens it also closes, and none of them acts on what is around it.
-
-    Only what is known to be harmless is: some elements, some of their attributes, and of styles what neither hides nor
-    moves anything.
-    """
-    opened: list[str] = []
-    for found in _TAG.finditer(piece):
-        if found[2] is None or not _ATTRIBUTES.fullmatch(found[3]):
-            return False
-        name = found[2].lower()
-        styles = [unescape(said) for style in _STYLE.finditer(found[3]) for said in style.groups() if said]
-        if name not in _PLAIN or any(len(said) > _LONGEST_STYLE or _HIDING.search(said) for said in styles):
-            return False
-        if name in _VOID or name in _OPTIONAL:
-            continue
-        if not found[1]:
-            opened.append(name)
-        elif not opened or opened.pop() != name:
-            return False
-    return not opened

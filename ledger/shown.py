@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ledger.differs import ADDITIONS, DIFFERENT, MISSING, Difference, excerpt
+from ledger.differs import ADDITIONS, DIFFERENT, LINKS, MISSING, Difference, excerpt
 from ledger.fingerprint import Leaf
 
 
@@ -39,6 +39,12 @@ def placed(name: str, mine: Leaf, theirs: Leaf, *, whole: bool) -> list[Differen
     elif was - now and whole:
         said = f"no longer stands within multipart/{', '.join(sorted(was - now))}"
         differences.append(Difference(ADDITIONS, "moved", name, said))
+    if mine.charset != theirs.charset:
+        said = "names a character set that is not known here, so that what it says is not known either"
+        differences.append(Difference(DIFFERENT, "changed", name, said, mine.charset, theirs.charset))
+    if mine.cid is not None and theirs.cid is not None and mine.cid != theirs.cid:
+        said = "has another Content-ID, by which the text shows it"
+        differences.append(Difference(LINKS, "link", name, said))
     attached = [leaf.disposition == "attachment" for leaf in (mine, theirs)]
     if attached[0] != attached[1] and (mine.file is None) == (theirs.file is None):
         said = "was shown with what is read, and is attached now" if attached[1] else "was attached, and is shown now"

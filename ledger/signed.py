@@ -14,7 +14,7 @@ from typing import Any, Final
 from ledger import dkim, mime
 from ledger.canonical import Json
 from ledger.dkim import Signature
-from ledger.errors import FormatError
+from ledger.errors import FormatError, Unparsable
 
 MAX_KEYS: Final = 32
 MAX_RECORD: Final = 4096
@@ -41,7 +41,7 @@ def facts(octets: bytes, keys: Mapping[str, str], at: int) -> list[tuple[str, Js
     whole = mime.normalise(octets)
     try:
         header = mime.read_header(whole, 0, len(whole), mime.Limits())
-    except mime.Unparsable:
+    except Unparsable:
         return []
     kept = dkim.kept(whole, header)
     if not kept.fields:
@@ -78,7 +78,7 @@ def again(octets: bytes, sealed: Mapping[str, Any]) -> tuple[Again, ...]:
         return ()
     try:
         header = mime.read_header(octets, 0, len(octets), mime.Limits())
-    except mime.Unparsable:
+    except Unparsable:
         return ()
     found = []
     for one in dkim.signatures(header):

@@ -33,9 +33,11 @@ MAX_ADDRESSES: Final = 1024
 
 _BETWEEN: Final = re.compile(r"""[\s<>,;:"()\[\]\\]+""")
 _ASCII_WORDS: Final = re.compile("[a-z0-9]+").findall
+_TAGS: Final = re.compile(r"(?:\[[^\[\]]{0,80}\] ?)++")
 _EXTENSION: Final = re.compile(r"\.\w{1,16}").fullmatch
 _RECIPIENT: Final = re.compile("r[1-9][0-9]{0,4}").fullmatch
 _FILE: Final = re.compile("f[1-9][0-9]{0,4}").fullmatch
+_PART: Final = re.compile("p[1-9][0-9]{0,4}").fullmatch
 NO_HEADER: Final = sha256(b"").hexdigest()
 _SHA256: Final = re.compile("[0-9a-f]{64}").fullmatch
 
@@ -58,7 +60,7 @@ def _of(name: str, value: dict[str, Json]) -> list[Term]:
         address = value.get("address")
         return by_address(address) if isinstance(address, str) else []
     found: list[Term] = []
-    if name == "raw" or _FILE(name):
+    if name == "raw" or _FILE(name) or (_PART(name) and "name" in value):
         digest, text, file = value.get("sha256"), value.get("text"), value.get("name")
         if isinstance(digest, str):
             found += by_sha256(digest)
@@ -107,6 +109,12 @@ def by_domain(said: str) -> list[Term]:
 def by_subject(said: str) -> list[Term]:
     """Every word; all of it where it has none."""
     return _each("subject", said)
+
+
+def by_whole_subject(said: str) -> list[Term]:
+    """All of a subject as it is, and without what stands in brackets before it."""
+    folded = fold(said)
+    return [("subject", one) for one in dict.fromkeys((folded, _TAGS.sub("", folded))) if one]
 
 
 def by_file(said: str) -> list[Term]:

@@ -16,6 +16,7 @@ from ledger import headertext
 LINE: Final = 998
 """Octets of a line, its CRLF aside, that relays let pass (RFC 5322 section 2.1.1)."""
 
+_SOFT: Final = re.compile(r"(?<!\n--) \r?\n")
 _LINE_END: Final = re.compile("\r+\n?")
 
 MARKS: Final = 1000
@@ -24,23 +25,49 @@ in order takes their number squared."""
 
 _FOREIGN: Final = re.compile("[^\\x00-\\x7f]+")
 
+_USUAL: Final = frozenset(("", "us-ascii", "ascii", "utf-8", "utf8"))
+# Programs label with the narrower name what they write, and read, in the wider one.
+_WIDER: Final = {
+    "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "shift-jis": "cp932", "sjis": "cp932",
+    "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "big5": "big5-hkscs", "iso-8859-1": "windows-1252",
+    "iso-8859-9": "windows-1254", "tis-620": "cp874",
+}  # fmt: skip
+_UNPRINTED: Final = re.compile(r"[^!-~]")
+
+MAX_NAME: Final = 40
+"""Characters of the name of a character set that is not known."""
+
 LIMIT: Final = 16 << 20
 """Decoded octets of a part past which its text is not looked at: its octets alone say whether it is the same."""
 
 
-def decoded(octets: bytes, charset: bytes | None) -> str | None:
-    """The text that ``octets`` say in the character set their part names; None where that is unknown.
+def unknown(charset: bytes | None) -> str | None:
+    """The name of a character set that is not known here, as a fingerprint tells it; None for any other."""
+    name = _name(charset)
+    if name in _USUAL or headertext.decode(b"", name) is not None:
+        return None
+    return _UNPRINTED.sub("?", name)[:MAX_NAME]
 
-    Without a name, or as US-ASCII or UTF-8, it is UTF-8 if it can be, and otherwise Windows-1252: so mail programs read
-    it, and relays put such names where there was none.
+
+def _name(charset: bytes | None) -> str:
+    return "" if charset is None else charset.decode("ascii", "replace").strip().lower()
+
+
+def decoded(octets: bytes, charset: bytes | None) -> str:
+    """The text that ``octets`` say in the character set their part names.
+
+    Without a name, under one that nobody knows, or as US-ASCII or UTF-8, it is UTF-8 if it can be, and otherwise
+    Windows-1252: so mail programs read it, and relays put such names where there was none. What cannot be read stands
+    there as ``\\x`` and two hex digits each octet: no two texts are the same because of it.
     """
-    name = "" if charset is None else charset.decode("ascii", "replace").strip().lower()
-    if name not in ("", "us-ascii", "ascii", "utf-8", "utf8"):
-        return headertext.decode(octets, name)
+    name = _name(charset)
+    said = None if name in _USUAL else headertext.decode(octets, _WIDER.get(name, name), "backslashreplace")
+    if said is not None:
+        return said
     try:
         return octets.decode()
     except UnicodeDecodeError:
-        return octets.decode("windows-1252", "replace")
+        return octets.decode("windows-1252", "backslashreplace")
 
 
 def joined(octets: bytes) -> bytes:
@@ -78,18 +105,18 @@ def normal(text: str) -> str:
     return text.rstrip(" \t\n")
 
 
-def read(octets: bytes, charset: bytes | None, encoding: str) -> str | None:
-    """The text of a part in its normal spelling; ``octets`` are decoded, from ``encoding``. None where it cannot be
-    read, or is too long."""
+def read(octets: bytes, charset: bytes | None, encoding: str, *, delsp: bool = False) -> str | None:
+    """The text of a part in its normal spelling; ``octets`` are decoded, from ``encoding``; ``delsp`` as `mime.Part`
+    has it. None where it is too long."""
     if len(octets) > LIMIT:
         return None
     text = decoded(octets if encoding in ("base64", "quoted-printable") else joined(octets), charset)
-    return None if text is None else normal(text)
+    return normal(_SOFT.sub("", text) if delsp else text)
 
 
-def digest(octets: bytes, charset: bytes | None, encoding: str) -> str | None:
+def digest(octets: bytes, charset: bytes | None, encoding: str, *, delsp: bool = False) -> str | None:
     """SHA-256, in hex, of the UTF-8 of what `read` finds."""
-    text = read(octets, charset, encoding)
+    text = read(octets, charset, encoding, delsp=delsp)
     return None if text is None else sha256(text.encode()).hexdigest()
 
 

@@ -1,8 +1,9 @@
 """What a reader sees of a text, to be compared with what another reader saw: words in order, and where links stand.
 
-`read` makes a `Reading` of plain text or of HTML. White space is one blank each, or one line break where it held one or
-a block of HTML begins or ends; each link and each image is one character, and what it leads to is listed apart. So a
-banner above, a footer below and a link that leads elsewhere can be told from a changed word.
+`read` makes a `Reading` of plain text or of HTML, `tokens` takes HTML apart, `masked` leaves its addresses out. White
+space is one blank each, or one line break where it held one or a block of HTML begins or ends; each link and each image
+is one character; what it leads to is listed apart. So a banner above, a footer below and a link that leads elsewhere
+can be told from a changed word.
 
 HTML is not rendered: styles and scripts are passed over, and what they would hide or show is not judged. Every pass is
 linear, whatever a stranger wrote.
@@ -12,8 +13,9 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 LINK: Final = "\ufdd0"
 """Stands for an address that the text leads to. A noncharacter: no text has it (`read` drops it where one does)."""
@@ -30,13 +32,19 @@ _STUFFED: Final = re.compile(r"^>+(?=From )", re.MULTILINE)
 # Browsers show Windows-1252 where a text says Latin-1, or names a character by its number.
 _SHOWN: Final = {code: bytes((code,)).decode("windows-1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 _NUMBERS: Final = re.compile("&#[xX]?[0-9a-fA-F]{9,};?")
-_NAME: Final = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]*)")
-_TAG: Final = re.compile(r"""<(?:[^>"'=]|=\s*+"[^"]*"|=\s*+'[^']*'|=|["'])*+>""")
+# As browsers read a tag. Its blanks are these alone: any other is a part of a name or of a value.
+_NAME: Final = re.compile(r"/?([a-zA-Z][^ \t\n\r\f/>]*+)")
+_ATTRIBUTE: Final = re.compile(
+    r"""([^ \t\n\r\f/>][^ \t\n\r\f/>=]*+)
+    (?:[ \t\n\r\f]*+=[ \t\n\r\f]*+(?:"([^"]*+)"|'([^']*+)'|([^ \t\n\r\f>"'][^ \t\n\r\f>]*+)))?""",
+    re.VERBOSE,
+)
+_TAG: Final = re.compile(rf"<{_NAME.pattern}(?:[ \t\n\r\f/]++|{_ATTRIBUTE.pattern})*+>", re.VERBOSE)
 _LOOSE: Final = 50
 """Tags with a quote that nothing closes, past which quotes are not looked at: each is searched for to the end."""
 
 _COMMENT_END: Final = re.compile("--!?>")
-_LEADS: Final = re.compile(r"\b(href|src|background|action)\s*=\s*+(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
+_LEADS: Final = {"action": LINK, "background": IMAGE, "href": LINK, "src": IMAGE}
 # fmt: off
 _INLINE: Final = frozenset(
     (
@@ -48,6 +56,20 @@ _INLINE: Final = frozenset(
 # fmt: on
 _SILENT: Final = ("script", "style", "title")
 _SILENT_END: Final = {name: re.compile(rf"</{name}\b[^>]{{0,100}}>", re.IGNORECASE) for name in _SILENT}
+
+
+class Token(NamedTuple):
+    """A piece of HTML, by where it begins and ends: text, a tag (and where its attributes begin), or what is not shown.
+
+    ``whole`` is false where the end was not found, so that programs differ in how they read what follows.
+    """
+
+    kind: Literal["text", "start", "end", "other"]
+    start: int
+    stop: int
+    name: str = ""
+    inside: int = 0
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,79 +120,89 @@ def _unescape(source: str) -> str:
 
 
 def _html(text: str, links: list[str]) -> str:
-    return _Source(text, links).read()
+    out: list[str] = []
+    for token in tokens(text):
+        if token.kind == "text":
+            out.append(_shown(text[token.start : token.stop], links))
+        elif token.kind != "other" and token.name not in _SILENT:
+            if token.name.partition(":")[0] not in _INLINE and token.name != "body":
+                out.append("\n")
+            out += [_note(links, _unescape(text[at:to]).strip(), mark) for at, to, mark in _leads(text, token)]
+            if token.name == "body":  # its background stands before it, so that a banner follows
+                out.append(_BODY)
+    return "".join(out)
 
 
-class _Source:
-    """HTML on its way to words."""
+def _shown(source: str, links: list[str]) -> str:
+    shown = _UNSEEN.sub("", _MARKS.sub("", _unescape(source))) if "&" in source else source
+    # A line break in the source is a blank, and no more.
+    shown = shown.replace("\n", " ").replace("\r", " ")
+    return _ADDRESS.sub(lambda found: _note(links, found[0]), shown)
 
-    def __init__(self, text: str, links: list[str]) -> None:
-        self._text = text
-        self._links = links
-        self._out: list[str] = []
-        self._unclosed: set[str] = set()
-        self._loose = 0
 
-    def read(self) -> str:
-        text, at = self._text, 0
-        while (opened := text.find("<", at)) >= 0:
-            self._say(text[at:opened])
-            at = self._pass(opened)
-        self._say(text[at:])
-        return "".join(self._out)
+def _leads(text: str, token: Token) -> Iterator[tuple[int, int, str]]:
+    """Where the addresses of a tag stand, and the mark of each."""
+    for found in _ATTRIBUTE.finditer(text, token.inside, token.stop - 1):
+        mark = _LEADS.get(found[1].lower())
+        if mark is not None and found.lastindex != 1 and _unescape(found[found.lastindex or 0]).strip():
+            yield *found.span(found.lastindex or 0), mark
 
-    def _say(self, source: str) -> None:
-        shown = _UNSEEN.sub("", _MARKS.sub("", _unescape(source))) if "&" in source else source
-        # A line break in the source is a blank, and no more.
-        shown = shown.replace("\n", " ").replace("\r", " ")
-        self._out.append(_ADDRESS.sub(lambda found: _note(self._links, found[0]), shown))
 
-    def _pass(self, opened: int) -> int:
-        """Past what begins with the < at ``opened``."""
-        text = self._text
+def masked(text: str) -> str:
+    """HTML as it stands, but for a mark in place of each address that `read` lists, or that is read with the words."""
+    text = _MARKS.sub("", text)
+    out: list[str] = []
+    last = 0
+    for token in tokens(text):
+        if token.kind == "text":
+            out += (text[last : token.start], _ADDRESS.sub(LINK, text[token.start : token.stop]))
+            last = token.stop
+        elif token.kind != "other" and token.name not in _SILENT:
+            for start, stop, mark in _leads(text, token):
+                out += (text[last:start], mark)
+                last = stop
+    return "".join((*out, text[last:]))
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """HTML from its beginning to its end, in pieces that leave nothing out."""
+    at = loose = 0
+    endless: set[str] = set()
+    while (opened := text.find("<", at)) >= 0:
+        if opened > at:
+            yield Token("text", at, opened)
         if text.startswith("<!--", opened):
             # A comment may end with the dashes it began with.
             ended = _COMMENT_END.search(text, opened + 2)
-            return len(text) if ended is None else ended.end()
+            at = len(text) if ended is None else ended.end()
+            yield Token("other", opened, at, whole=ended is not None)
+            continue
         named = _NAME.match(text, opened + 1)
         if named is None and text[opened + 1 : opened + 2] not in ("!", "?", "/"):
-            self._out.append("<")
-            return opened + 1
-        closed = self._end(opened)
-        if closed < 0:
-            return len(text)
-        if named is not None:
-            name = named[1].lower()
-            if name in _SILENT:
-                return closed + 1 if text[opened + 1] == "/" else self._after(closed + 1, name)
-            if name == "body":
-                self._out.append(_BODY)
-            elif name not in _INLINE:
-                self._out.append("\n")
-            self._lead(named.end(), closed)
-        return closed + 1
-
-    def _end(self, opened: int) -> int:
-        """Where the > is that ends a tag: not within quotes, as long as these are closed."""
-        if self._loose < _LOOSE:
-            found = _TAG.match(self._text, opened)
-            if found is not None:
-                return found.end() - 1
-            self._loose += 1
-        return self._text.find(">", opened)
-
-    def _lead(self, start: int, stop: int) -> None:
-        for found in _LEADS.finditer(self._text, start, stop):
-            address = _unescape(found[2] or found[3] or found[4] or "").strip()
-            if address:
-                mark = LINK if found[1].lower() in ("href", "action") else IMAGE
-                self._out.append(_note(self._links, address, mark))
-
-    def _after(self, start: int, name: str) -> int:
-        """Where an element that is not shown ends; one that does not end is not taken to hide the rest."""
-        if name not in self._unclosed:
-            ended = _SILENT_END[name].search(self._text, start)
-            if ended is not None:
-                return ended.end()
-            self._unclosed.add(name)  # and nobody looks for its end again
-        return start
+            at = opened + 1
+            yield Token("text", opened, at)
+            continue
+        # A > within quotes ends no tag, as long as the quotes are closed.
+        found = None if named is None or loose >= _LOOSE else _TAG.match(text, opened)
+        loose += named is not None and found is None
+        at = found.end() if found is not None else text.find(">", opened) + 1
+        if named is None or not at:
+            yield Token("other", opened, at or len(text), whole=bool(at))
+            at = at or len(text)
+            continue
+        name = named[1].lower()
+        if text[opened + 1] == "/":
+            yield Token("end", opened, at, name, named.end(), found is not None)
+            continue
+        if name not in _SILENT:
+            yield Token("start", opened, at, name, named.end(), found is not None)
+            continue
+        closed = None if name in endless else _SILENT_END[name].search(text, at)
+        yield Token("start", opened, at, name, named.end(), closed is not None)
+        if closed is None:
+            endless.add(name)  # nobody looks for its end again, and it is not taken to hide the rest
+        else:
+            yield Token("other", at, closed.end())
+            at = closed.end()
+    if at < len(text):
+        yield Token("text", at, len(text))

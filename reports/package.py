@@ -42,7 +42,7 @@ SAYS: Final[Mapping[str, str]] = {
     "erasure.done": "What was held about you up to here was erased.",
     "evidence.exported": "What is recorded was handed out as evidence.",
     "certificate.issued": "A certificate was issued of what is recorded.",
-    "content.viewed": "Somebody entitled to looked at what is recorded.",
+    "content.viewed": "Somebody who may look at what is recorded did.",
 }
 """Sentences for whom it is about; of other kinds the name stands."""
 
@@ -55,7 +55,8 @@ of which this address is a recipient or the sender, or in which it is mentioned,
 erased before is not here.</p>"""
 
 _HELD: Final = """<p>Of a message is held whom it was to, its subject, names and hashes of its files, and what
-happened to it; where its content was kept as well, that lies beside this page, without its header. Other recipients
+happened to it; where its content was kept as well, that lies beside this page, without its header, unless you are only
+mentioned in it or it could not be taken apart: ask for it then. Other recipients
 are counted, never named, unless a text itself names them. Notes on a message as a whole are left out, because they may
 name others. That this was made is itself recorded.</p>"""
 

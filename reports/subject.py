@@ -47,7 +47,8 @@ def gather(reading: Reading, address: str, at: str) -> Part:
     """All of it, as JSON. ``at`` is the Time it is made at."""
     messages = [_message(reading, message, keys) for message, keys in _found(reading, address)]
     for number, one in enumerate(messages, 1):
-        if _body(reading, one["message"]) is not None:
+        # Anybody may be put into a Cc: what was not sent to him, or by him, is not handed out.
+        if one["was"] != ["mentioned"] and _body(reading, one["message"]) is not None:
             one["content"] = f"content/{number}.eml"
     return {
         "format": FORMAT,

@@ -16,6 +16,7 @@ from api.service import Caller, Service, serving
 from api.watching import LOGGER
 from ledger.erasing import Erased, Open, unfinished
 from ledger.erasure import Done
+from ledger.errors import Erased as AlreadyErased
 from ledger.errors import UnknownReference
 from ledger.plan import Act
 from ledger.sequencer import Outcome, Submission
@@ -28,7 +29,7 @@ router = APIRouter(tags=["retention and erasure"])
     status_code=201,
     response_model=schemas_erasure.Erasure,
     openapi_extra=needs("erase") | appends(body_of(schemas_erasure.NewErasure)),
-    responses=problems(*APPENDING, "not-found", "held", "retained"),
+    responses=problems(*APPENDING, "not-found", "erased", "held", "retained"),
 )
 async def erase(request: Request, message: Annotated[schemas.Id, Path()]) -> Response:
     """Erase a message with all its recipients, or one of these: the keys of what is sealed of them are destroyed, and
@@ -47,7 +48,7 @@ async def erase(request: Request, message: Annotated[schemas.Id, Path()]) -> Res
 
     try:
         return await _carry_out(service, prepare, key, digest)
-    except (Problem, UnknownReference):
+    except (Problem, UnknownReference, AlreadyErased):
         # Who is a recipient is told by a refusal too.
         await looked_in_vain(service, caller, message, "erasure")
         raise

@@ -52,7 +52,15 @@ async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
         recipient = said.recipient
         if recipient is not None and "@" in recipient:
             recipient = drafting.recipient_of(service, message, recipient)
-        return log.prepare_export(message, recipient=recipient, kind=said.kind, file=said.file, actor=actor, key=key)
+        return log.prepare_export(
+            message,
+            recipient=recipient,
+            kind=said.kind,
+            file=said.file,
+            actor=actor,
+            key=key,
+            show=said.only or (),
+        )
 
     try:
         claim, closing = await anyio.to_thread.run_sync(prepare)

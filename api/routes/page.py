@@ -22,7 +22,7 @@ from api.pages import STYLE, page
 from api.routes.verify import is_evidence, matched, weigh
 from api.service import Service, serving
 from api.watching import LOGGER
-from ledger import evidence
+from ledger import evidence, mime
 from ledger.differs import ADDITIONS, DIFFERENT, IDENTICAL, LINKS, MISSING, REENCODED, TRANSPORT
 from ledger.errors import LedgerError
 from ledger.identify import Identified
@@ -105,7 +105,8 @@ async def _file(request: Request) -> Response:
         said["content"] = _shown(content.name) if given is not None else None
     elif key.octets.strip():
         matches = await _matched(request, file.octets, key.octets)
-        return page("matches.html", origin=_origin(request), matches=matches, signs=SIGNS, **said)
+        outlook = file.octets.startswith(mime.OLE)
+        return page("matches.html", origin=_origin(request), matches=matches, signs=SIGNS, outlook=outlook, **said)
     else:
         said |= {"verdict": "unknown", "is_evidence": False, "claim": None, "content": None}
     return page("verdict.html", origin=_origin(request), **said)

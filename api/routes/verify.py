@@ -126,8 +126,9 @@ async def matched(service: Service, caller: Caller, data: bytes) -> list[Identif
 
 def _match(one: Identified) -> dict[str, Any]:
     said: dict[str, Any] = {"message": one.message, "level": one.level}
-    if one.part is not None:
-        said["part"] = one.part
+    for name, value in (("part", one.part), ("inside", one.inside)):
+        if value is not None:
+            said[name] = value
     differences = [
         {name: value for name, value in asdict(difference).items() if value is not None}
         for difference in one.differences

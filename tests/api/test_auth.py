@@ -67,6 +67,7 @@ NEEDS = {
 IN_VAIN = {
     "POST /v1/messages/{message}/blocks/{block}/lift",
     "POST /v1/messages/{message}/holds/{hold}/release",
+    "POST /v1/messages/{message}/erasures",
     "POST /v1/erasures",
     "POST /v1/erasures/{erasure}/approve",
 }

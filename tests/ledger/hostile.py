@@ -9,7 +9,7 @@ from typing import Final
 
 from ledger import canonical, dkim, dkimkey, mime, relaxed
 from ledger.dkim import Signature, Unread
-from ledger.errors import FormatError
+from ledger.errors import FormatError, Unparsable
 from ledger.fingerprint import take
 from ledger.hashonly import from_json, to_json
 from ledger.mime import Limits
@@ -136,7 +136,7 @@ def examine(octets: bytes, limits: Limits = NARROW) -> None:
     _records(octets)
     try:
         header = mime.read_header(whole, 0, len(whole), limits)
-    except mime.Unparsable:
+    except Unparsable:
         assert not taken.parsed
         return
     relaxed.body_hash(whole, header.end)

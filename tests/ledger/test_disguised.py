@@ -7,8 +7,8 @@ import time
 import pytest
 
 from ledger import match, mime, originals
-from ledger.differs import ADDITIONS, DIFFERENT, LEVELS, MISSING, TRANSPORT
-from ledger.match import Copy
+from ledger.differs import ADDITIONS, DIFFERENT, LEVELS, LINKS, MISSING, REENCODED, TRANSPORT
+from ledger.sides import Copy
 from tests.ledger.test_match import MAIL
 
 PLAIN = (
@@ -29,12 +29,14 @@ def level(recorded: bytes, copy: bytes) -> str:
     [
         (b"text/plain", b"text/html"),
         (b"iso-8859-1", b"iso-8859-15"),
+        (b"iso-8859-1", b"x-klingon"),
         (b"Content-Type: text", b"Content-Type: text/html\r\nContent-Type: text"),
         (b"anna@example.com>", b"anna@example.com.evil.net>"),
         (b"anna@example.com>", b"joanna@example.com>"),
         (b"Anna <anna@example.com>", b"=?utf-8?q?Anna_=3Canna=40example.com=3E?= <eve@evil.net>"),
         (b"Anna <anna@example.com>", b"=?utf-8?q?Anna_=3Canna=40example.com=3E?="),
         (b"Subject: Paid", b"Subject: unPaid"),
+        (b"Subject: Paid", b'Subject: "Paid"'),
         (b"Subject: Paid", b"Subject: Paid? No."),
         (b"Subject: Paid", b"Subject: We have not Paid"),
         (b"We pay 100", b"We pay 100K"),
@@ -51,11 +53,115 @@ def test_another_meaning_is_never_more_than_different(old: bytes, new: bytes) ->
         (b"Anna <anna", b'"Anna" <anna'),
         (b"Subject: Paid", b"Subject: [list]  Re: Paid"),
         (b"Subject: Paid", b"Subject: ***SPAM*** Paid (external)"),
+        (b"Subject: Paid", b"Subject: EXTERNAL: Paid"),
+        (b"Subject: Paid", b"Subject: EXTERN - Paid"),
+        (b"Subject: Paid", b"Subject: {Spam?} Paid"),
+        (b"Subject: Paid", b"Subject: <EXT> _SPAM_ *SPAM* Paid"),
+        (b"Anna <anna@example.com>", b'"anna@example.com" <anna@example.com>'),
+        (b"Message-ID: <1@example.com>", b"Message-ID: 1@example.com"),
         (b"Anna <anna", b"Anna via List <anna"),
     ],
 )
 def test_what_relays_and_lists_do_is_no_other_meaning(old: bytes, new: bytes) -> None:
     assert LEVELS.index(level(PLAIN, PLAIN.replace(old, new, 1))) <= 3  # type: ignore[arg-type]
+
+
+def test_a_character_set_that_nobody_knows_changes_nothing_but_another_one_does() -> None:
+    unknown = PLAIN.replace(b"iso-8859-1", b"DEFAULT")
+    assert level(unknown, unknown + b"Sent by the desk\r\n") == ADDITIONS
+    assert level(unknown, unknown.replace(b"DEFAULT", b"x-other")) == DIFFERENT
+    assert level(unknown, unknown.replace(b"DEFAULT", b"utf-16")) == DIFFERENT
+
+
+def test_a_cr_alone_that_begins_a_line_for_some_programs_is_seen() -> None:
+    mixed = multipart(b"mixed", TEXT)
+    assert level(mixed, mixed.replace(b"\r\n--b", b"x\r--b\rContent-Type: text/plain\r\rNo.\r\n--b", 1)) == DIFFERENT
+    assert level(mixed, mixed.replace(b"Subject", b"X-A: 1\rSubject: Cancelled\r\nSubject")) == DIFFERENT
+    odd = mixed.replace(b"Subject", b"X-A: 1\rB: 2\r\nSubject")
+    assert level(odd, b"Received: x\r\n" + odd) == TRANSPORT
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"boundary=b", b"boundary=b; boundary=c"),
+        (b"boundary=b", b"boundary=b; boundary*=utf-8''c"),
+        (
+            b"Content-Type: text/plain",
+            b"Content-Disposition: inline\r\nContent-Disposition: attachment\r\nContent-Type: text/plain",
+        ),
+        (b"Content-Type: text/plain", b"Content-Transfer-Encoding: (base64) 8bit\r\nContent-Type: (a) text/html"),
+        (b"Content-Type: text/plain", b"no field\r\nContent-Type: text/plain"),
+    ],
+)
+def test_what_programs_take_either_way_is_no_plain_match(old: bytes, new: bytes) -> None:
+    mixed = multipart(b"mixed", TEXT)
+    assert level(mixed, mixed.replace(old, new, 1)) in (MISSING, DIFFERENT)
+
+
+def test_what_was_said_by_somebody_in_an_attached_message_stays_there() -> None:
+    attached = b"Content-Type: message/rfc822\r\n\r\nFrom: eve@other.example\r\n\r\n"
+    accept, note = b"I accept.", b"Content-Type: text/plain\r\n\r\nsee below"
+    recorded = multipart(b"mixed", note, attached + accept)
+    moved = multipart(b"mixed", note, attached.rstrip() + b"\r\n", b"Content-Type: text/plain\r\n\r\n" + accept)
+    assert level(recorded, moved) in (MISSING, DIFFERENT)
+    swapped = multipart(b"mixed", b"Content-Type: text/plain\r\n\r\n" + accept, attached + b"see below")
+    assert level(recorded, swapped) in (MISSING, DIFFERENT)
+
+
+def test_of_a_header_that_stands_there_twice_the_second_counts_too() -> None:
+    twice = PLAIN.replace(b"Subject: Paid", b"Subject: Paid\r\nSubject: in part")
+    assert level(twice, twice.replace(b"in part", b"in full")) == DIFFERENT
+    assert level(twice, b"Received: x\r\n" + twice) == TRANSPORT
+
+
+def test_columns_of_a_file_are_what_it_says() -> None:
+    table = NOTE.replace(b"abc", b"yes\tno\r\nx\t\r\n")
+    assert level(multipart(b"mixed", TEXT, table), multipart(b"mixed", TEXT, table.replace(b"x\t", b"\tx"))) == MISSING
+
+
+def test_an_alternative_that_says_the_same_is_an_addition() -> None:
+    both = multipart(b"alternative", TEXT, SAME)
+    assert level(multipart(b"alternative", TEXT), both) == ADDITIONS
+    assert level(multipart(b"alternative", TEXT), both.replace(b"<p>We pay", b"<p>We never pay")) == DIFFERENT
+
+
+@pytest.mark.parametrize(
+    ("charset", "one", "other"),
+    [
+        (b"iso-2022-jp", b"\x1b$B-!\x1b(B", b'\x1b$B-"\x1b(B'),
+        (b"euc-jp", b"\xad\xa1", b"\xad\xa2"),
+        (b"big5", b"\xff\x41", b"\xfe\x41"),
+        (b"utf-8", b"\x81", b"\x8d"),
+        (b"windows-1252", b"\x81", b"\x8d"),
+    ],
+)
+def test_what_cannot_be_read_is_not_all_the_same(charset: bytes, one: bytes, other: bytes) -> None:
+    recorded = PLAIN.replace(b"iso-8859-1", charset).replace(b"\xa4", one)
+    assert level(recorded, recorded.replace(one, other)) == DIFFERENT
+    assert level(recorded, b"Received: x\r\n" + recorded) == TRANSPORT
+
+
+def test_lines_that_programs_join_without_a_blank_say_something_else() -> None:
+    price = PLAIN.replace(b"We pay 100", b"We pay 10 \r\n000")
+    assert level(price, price.replace(b"; charset", b"; format=flowed; delsp=yes; charset")) == DIFFERENT
+
+
+def test_images_that_change_places_are_seen() -> None:
+    page = b"Content-Type: text/html\r\n\r\n<p>Accept <img src='cid:a'> refuse <img src='cid:b'>"
+    red, green = (
+        b"Content-Type: image/png\r\nContent-ID: <%b>\r\n\r\n%b" % (id, data)
+        for id, data in ((b"a", b"red"), (b"b", b"green"))
+    )
+    recorded = multipart(b"related", page, red, green)
+    swapped = multipart(b"related", page, red.replace(b"<a>", b"<b>"), green.replace(b"<b>", b"<a>"))
+    assert level(recorded, swapped) == LINKS
+    started = recorded.replace(b"boundary=b", b'boundary=b; start="<b>"')
+    assert level(recorded, started) == DIFFERENT
+    first = recorded.replace(b"text/html", b"text/html\r\nContent-ID: <p>").replace(
+        b"boundary=b", b'boundary=b; start="<p>"'
+    )
+    assert level(recorded, first) == REENCODED
 
 
 LIST = b"desk@lists.example"
@@ -68,7 +174,8 @@ LIST = b"desk@lists.example"
         (b"anna@example.com (Anna Quill)", b"Anna Quill via Desk", b"Reply-To: anna@example.com", ADDITIONS),
         (b"Anna <anna@example.com>", b"'Anna' via Desk", b"X-Original-From: anna@example.com", ADDITIONS),
         (b"anna@example.com", b"anna--- via Desk", b"Cc: bob@one.example, anna@example.com", ADDITIONS),
-        # Somebody else's name, nobody's address, or no list at all.
+        # A part of a name, somebody else's, nobody's address, or no list at all.
+        (b"Anna <anna@example.com>", b"A via Desk", b"Reply-To: anna@example.com", DIFFERENT),
         (b"Anna <anna@example.com>", b"Eve via Desk", b"Reply-To: anna@example.com", DIFFERENT),
         (b"Anna <anna@example.com>", b"Anna via Desk", b"Reply-To: eve@evil.net", DIFFERENT),
         (

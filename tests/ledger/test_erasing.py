@@ -17,6 +17,7 @@ from ledger import entry, envelope, evidence, fingerprint
 from ledger.audit import audit
 from ledger.disclosure import parse
 from ledger.erasing import Erased, Erasing, unfinished
+from ledger.errors import Erased as AlreadyErased
 from ledger.errors import Held, InvalidRequest, LedgerError, Refused, SecondPerson, StoreUnavailable, UnknownReference
 from ledger.log import Log, RecordedMessage
 from ledger.merkle import check_inclusion
@@ -383,6 +384,18 @@ def test_while_somebody_reads_it_is_not_called_done(place: Place, monkeypatch: p
     wal = Path(f"{sqlite_path(place.url)}-wal")
     assert wal.exists() and "erasure.done" in kinds(place.log, place.first.message)
     place.holds()
+
+
+def test_what_is_gone_is_not_erased_again_under_another_date(place: Place) -> None:
+    log = place.log
+    place.recipient(place.first, "r1")
+    size = log.reader.head().size
+    with pytest.raises(AlreadyErased, match=r"erased at 20.*, entry \d+"):
+        place.erasing.of_message(place.first.message, place.me, recipient="r1")
+    # What came since is under a fresh key, and can go as well.
+    log.event(place.first.message, "r1", "message.opened", sealed=[("ip", "10.9.9.9")])
+    assert place.recipient(place.first, "r1").state == "done"
+    assert log.reader.head().size > size
 
 
 # Two people

@@ -257,6 +257,9 @@ def test_a_claim_that_names_what_is_not_there_closes_nothing(place: Place) -> No
             place.log.export(recorded.message, recipient="r3", kind=kind)
     with pytest.raises(UnknownReference, match="2 files"):
         place.log.export(recorded.message, kind="non_access", file="f3")
+    for name in ("f3", "F1", "nothing at all"):
+        with pytest.raises(UnknownReference, match="nothing is sealed"):
+            place.log.export(recorded.message, show=["f1", name])
     with pytest.raises(InvalidRequest, match="names a file"):
         place.log.export(recorded.message, file="f1")
     for said in ({"kind": "delivery"}, {"recipient": "bob"}, {"kind": "non_access", "file": "plan.pdf"}):

@@ -125,6 +125,8 @@ def test_the_root_as_docs_say_written_out_again() -> None:
             | ({"text": leaf.text} if leaf.text else {})
             | ({"within": leaf.within} if leaf.within else {})
             | ({"disposition": leaf.disposition} if leaf.disposition else {})
+            | ({"charset": leaf.charset} if leaf.charset else {})
+            | ({"cid": leaf.cid} if leaf.cid else {})
         )
         return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 

@@ -63,7 +63,7 @@ def test_nothing_of_a_message_that_is_held_goes(log: Log) -> None:
     made = record(log, 3)
     log.hold(made.message)
     for recipient in (None, "r1", "r3"):
-        with pytest.raises(Held, match="the message"):
+        with pytest.raises(Held, match=f"on message {made.message}"):
             erase(log, made.message, recipient)
     with pytest.raises(InvalidRequest):
         log.hold(made.message, reason="NOT A CODE")

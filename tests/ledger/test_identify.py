@@ -57,6 +57,24 @@ def test_one_of_many(place: Place) -> None:
         assert place.log.reader.entries(seq, seq + 1) and at.endswith("Z")
 
 
+def undated(number: int, text: str = "see attached") -> bytes:
+    lines = made(number, text, id="").split(b"\r\n")
+    return b"\r\n".join(line for line in lines if not line.startswith(b"Date:"))
+
+
+def test_what_was_recorded_before_a_server_gave_it_date_and_id(place: Place) -> None:
+    messages = [place.record(undated(number)) for number in (900, 901)]
+    same = place.record(undated(900, "other words"))
+    stamped = made(900, id="given-by-the-server")
+    assert place.found(stamped) == [(messages[0], TRANSPORT, None)]
+    assert place.found(b"Received: x\r\n" + stamped) == [(messages[0], TRANSPORT, None)]
+    tagged = undated(901).replace(b"Subject: ", b"Subject: [list] Re: ").replace(b"] Re: n", b"] n")
+    assert place.found(tagged) == [(messages[1], ADDITIONS, None)]
+    assert place.found(made(900, "other words", id="x")) == [(same, TRANSPORT, None)]
+    # What has neither ties nothing: with other words it is of none of them, but for the file in it.
+    assert [part for *_, part in place.found(made(900, "words of today", id="y"))] == ["f1", "f1"]
+
+
 def test_a_file_alone(place: Place) -> None:
     message = place.record(made(30))
     assert place.found("größe;30".encode()) == [(message, IDENTICAL, "f1")]
@@ -65,8 +83,33 @@ def test_a_file_alone(place: Place) -> None:
     # In a mail of somebody else's.
     other = made(30, text="look what I got", id="fwd").replace(b"ann@", b"eve@")
     assert place.found(other) == [(message, IDENTICAL, "f1")]
+    assert [one.inside for one in place.log.identify(other)] == ["f1"]
+    assert place.log.identify("größe;30".encode())[0].inside is None
     # A file of a message that is found anyway is told of there.
     assert place.found(made(30, text="other words")) == [(message, "different", None)]
+
+
+def forwarded(*mails: bytes) -> bytes:
+    lines = [
+        b"From: eve@other.example",
+        b"To: desk@other.example",
+        b"Subject: Fwd: is this so?",
+        b"Message-ID: <f@x>",
+    ]
+    lines += [b"MIME-Version: 1.0", b"Content-Type: multipart/mixed; boundary=fwd", b"", b"--fwd", b"", b"see below"]
+    for mail in mails:
+        lines += [b"--fwd", b"Content-Type: message/rfc822", b"", mail]
+    return b"\r\n".join([*lines, b"--fwd--", b""])
+
+
+def test_what_is_attached_to_a_mail_that_was_not_recorded(place: Place) -> None:
+    messages = [place.record(made(number)) for number in (50, 51)]
+    mail = forwarded(b"", made(50), b"Received: x\r\n" + made(51))
+    found = [(one.message, one.level, one.part, one.inside) for one in place.log.identify(mail)]
+    assert found == [(messages[0], IDENTICAL, None, "f2"), (messages[1], TRANSPORT, None, "f3")]
+    # And the file of one that was attached to what was recorded.
+    outer = place.record(forwarded(made(52)))
+    assert place.found("größe;52".encode()) == [(outer, IDENTICAL, "p3")]
 
 
 def test_of_messages_with_one_message_id_it_is_the_one_that_it_is_most_of(place: Place) -> None:

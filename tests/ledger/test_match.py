@@ -11,7 +11,8 @@ import pytest
 
 from ledger import fingerprint, match, originals
 from ledger.differs import ADDITIONS, DIFFERENT, IDENTICAL, LINKS, MISSING, REENCODED, TRANSPORT
-from ledger.match import Copy, Match, Original
+from ledger.match import Match
+from ledger.sides import Copy, Original
 
 TEXT = "Grüße,\r\nthe price is 4,000 Euro.\r\nhttps://a.example/x\r\n"
 HTML = "<html><body><p>Grüße,</p><p>the price is 4,000 Euro.</p></body></html>"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import mime
+from ledger import mime, parameters
+from ledger.errors import Unparsable
 
 LIMITS = mime.Limits()
 
@@ -72,11 +73,11 @@ def test_where_the_body_begins(octets: bytes, body: bytes, cut: bool) -> None:
 def test_header_limits_hold_exactly() -> None:
     octets = b"A: 1\r\n" * 10 + b"\r\nbody"
     mime.read_header(octets, 0, len(octets), mime.Limits(header_fields=10, header_bytes=62))
-    with pytest.raises(mime.Unparsable, match="more than 9 header fields"):
+    with pytest.raises(Unparsable, match="more than 9 header fields"):
         mime.read_header(octets, 0, len(octets), mime.Limits(header_fields=9))
-    with pytest.raises(mime.Unparsable, match="larger than 61 octets"):
+    with pytest.raises(Unparsable, match="larger than 61 octets"):
         mime.read_header(octets, 0, len(octets), mime.Limits(header_bytes=61))
-    with pytest.raises(mime.Unparsable, match="larger than 50 octets"):
+    with pytest.raises(Unparsable, match="larger than 50 octets"):
         mime.read_header(b"A" * 100, 0, 100, mime.Limits(header_bytes=50))
 
 
@@ -99,14 +100,35 @@ def test_header_limits_hold_exactly() -> None:
     ],
 )
 def test_parameters(value: bytes, expected: tuple[bytes, dict[str, bytes]]) -> None:
-    assert mime.read_parameters(value, LIMITS) == expected
+    made = parameters.read(value, 200)
+    assert (made.head, made.named) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "repeated"),
+    [
+        (b"a/b; x=1; y=1", False),
+        (b"a/b; x=1; x=1", False),
+        (b"a/b; x=1; X=2", True),
+        (b"a/b; filename=a.pdf; filename*=utf-8''b.pdf", False),
+        (b"a/b; boundary=a; boundary*=utf-8''b", True),
+        (b"a/b; boundary*0=a; boundary*1=b", False),
+    ],
+)
+def test_parameters_that_stand_there_twice(value: bytes, repeated: bool) -> None:
+    assert parameters.read(value, 200).repeated is repeated
+
+
+@pytest.mark.parametrize("value", [b"(x) text/html", b"text/html (x)", b"text(x)/html; a=b", b"(a)(b) text/html"])
+def test_a_comment_is_no_type(value: bytes) -> None:
+    assert parameters.read(value, 200).head == b"text/html"
 
 
 def test_parameter_limit() -> None:
     value = b"a/b" + b"; x=1" * 5
-    mime.read_parameters(value, mime.Limits(parameters=5))
-    with pytest.raises(mime.Unparsable, match="more than 4 parameters"):
-        mime.read_parameters(value, mime.Limits(parameters=4))
+    parameters.read(value, 5)
+    with pytest.raises(Unparsable, match="more than 4 parameters"):
+        parameters.read(value, 4)
 
 
 MIXED = "Content-Type: multipart/mixed; boundary=b\n\n"
@@ -193,15 +215,15 @@ def test_attached_messages_are_leaves_and_descended_into() -> None:
 def test_depth_and_part_limits_hold_exactly() -> None:
     text = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(4)) + "\nx"
     assert leaves(text, mime.Limits(depth=5))[0] == [("1.1.1.1", "text/plain", b"x")]
-    with pytest.raises(mime.Unparsable, match="nested deeper than 4"):
+    with pytest.raises(Unparsable, match="nested deeper than 4"):
         leaves(text, mime.Limits(depth=4))
     attached = "Content-Type: message/rfc822\n\n" * 4 + "A: b\n\nx"
     assert len(leaves(attached, mime.Limits(depth=5))[0]) == 5
-    with pytest.raises(mime.Unparsable, match="nested deeper than 4"):
+    with pytest.raises(Unparsable, match="nested deeper than 4"):
         leaves(attached, mime.Limits(depth=4))
     parts = MIXED + "--b\n\nx\n" * 3 + "--b--"
     assert len(leaves(parts, mime.Limits(parts=3))[0]) == 3
-    with pytest.raises(mime.Unparsable, match="more than 2 parts"):
+    with pytest.raises(Unparsable, match="more than 2 parts"):
         leaves(parts, mime.Limits(parts=2))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import passage
+from ledger import markup, passage
 from ledger.differs import ADDITIONS, DIFFERENT, LEVELS, LINKS, REENCODED, weakest
 
 TEXT = "Dear Ms Okafor,\n\nthe price is 4,000 Euro.\nSee https://a.example/offer?x=1 for more.\n\nJana Berg"
@@ -124,8 +126,10 @@ def test_markup_that_may_hide_what_it_says(received: str) -> None:
 def test_the_body_ends_where_it_says() -> None:
     listed = PAGE + "\nhttps://list.example/"
     again = listed.replace("</body>", "<p>Another list</p></body>")
-    (one,) = passage.find("p2", listed, again, markup=True)
-    assert (one.level, one.received) == (ADDITIONS, "Another list")
+    (added,) = passage.find("p2", listed, again, markup=True)
+    assert (added.level, added.received) == (ADDITIONS, "Another list")
+    # Where more follows a paragraph that is left open would wrap it.
+    assert kinds(listed, listed.replace("</body>", "<p>Another list</body>"), markup=True) == ["added", "markup"]
 
 
 def test_words_and_links_of_html() -> None:
@@ -147,20 +151,11 @@ def test_nothing_stands_in_anything() -> None:
     assert level("", "") == REENCODED
 
 
-@pytest.mark.parametrize("style", ["displa&#121;:none", "margin:0 0 -500px", "margin:4px;margin-top : calc(0px - 9em)"])
-def test_a_banner_that_hides_or_moves_what_is_around_it_is_no_mere_addition(style: str) -> None:
-    def banner(said: str) -> str:
-        return PAGE.replace("<p>Dear", f"<div style='{said}'>External</div>\n<p>Dear")
-
-    assert level(PAGE, banner("color:red;margin:4px"), markup=True) == ADDITIONS
-    assert level(PAGE, banner(style), markup=True) == LINKS
-
-
 @pytest.mark.parametrize("piece", ["<" + "a" * 400_000, f'<b style="{"margin" * 60_000}">External</b>'])
 @pytest.mark.timeout(60)
 def test_long_markup_is_read_once(piece: str) -> None:
     """Read again from each of its characters it takes minutes."""
-    assert not passage._neutral(piece)
+    assert not markup._neutral(piece, bottom=True, classes=True)
 
 
 def test_texts_too_long_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +166,7 @@ def test_texts_too_long_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_long_text_with_every_word_changed() -> None:
     told = passage.find("p1", "a b " * 5000, "c d " * 5000, markup=False)
-    assert len(told) == 1 and told[0].recorded is not None and len(told[0].recorded) <= 200
+    assert len(told) == 1 and told[0].recorded is not None and len(told[0].recorded) < 250
 
 
 WORDS = st.lists(
@@ -189,3 +184,168 @@ def test_whole_lines_around_a_text_never_hide_it_and_words_within_always_show(
         if "\n" not in words[at - 1 : at + 1]:
             changed = [*words[:at], "changed", *words[at:]]
             assert level(said, " ".join(changed)) == DIFFERENT
+
+
+def test_a_banner_stands_after_the_background_of_its_page() -> None:
+    page = '<html><body background="http://a.example/b.gif"><p>We pay.</p></body></html>'
+    (added,) = passage.find("p1", page, page.replace("<p>", "<div>CAUTION</div><p>"), markup=True)
+    assert (added.level, added.received) == (ADDITIONS, "CAUTION")
+    assert kinds(page, page.replace("b.gif", "c.gif"), markup=True) == ["link"]
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "displa&#121;:none",
+        "margin:0 0 -500px",
+        "margin:4px;margin-top : calc(0px - 9em)",
+        "translate:0 1em;background:white",
+        "box-shadow:0 50px white",
+        "outline:50px solid white",
+        "font:0/0 a",
+        "dis/**/play:none",
+        "height:900px",
+        "padding:9999px",
+        "padding:9e9px",
+        "line-height:0",
+        "font-size:900px",
+        "background:url(https://t.example/x.png)",
+        "mso-element:frame;color:red",
+        "color:red!important",
+        "c\\6f lor:red",
+    ],
+)
+def test_a_banner_that_hides_or_moves_what_is_around_it_is_no_mere_addition(style: str) -> None:
+    def banner(said: str) -> str:
+        return PAGE.replace("<p>Dear", f"<div style='{said}'>External</div>\n<p>Dear")
+
+    assert level(PAGE, banner("color:#000000;margin:4px;border:1px solid rgb(200, 200, 200)"), markup=True) == ADDITIONS
+    assert level(PAGE, banner(style), markup=True) == LINKS
+
+
+MICROSOFT = (
+    '<table border=0 cellspacing=0 cellpadding=0 align="left" width="100%"><tr><td style="background:#ffb900;'
+    'padding:5pt 2pt 5pt 2pt"></td><td width="100%" cellpadding="7px 6px 7px 15px" style="background:#fff8e5;'
+    'padding:5pt 4pt 5pt 12pt;word-wrap:break-word"><div style="color:#222222;"><span style="color:#222; '
+    'font-weight:bold;">Caution:</span> This is an external email.</div></td></tr></table><br>'
+)
+
+
+@pytest.mark.parametrize(
+    "banner",
+    [
+        MICROSOFT,
+        '<p class="MsoNormal"><span style="font-size:11.0pt;font-family:&quot;Arial&quot;">CAUTION</span></p>',
+        '<p class="MsoNormal" style="margin:0in;margin-bottom:.0001pt"><b>CAUTION</b></p>',
+        '<div style="border:solid #9C6500 1.0pt;padding:2.0pt;mso-element:para-border-div">CAUTION</div>',
+        "<ul><li>CAUTION</li></ul>",
+    ],
+)
+def test_banners_as_gateways_set_them(banner: str) -> None:
+    for received in (PAGE.replace("<body>", "<body>" + banner), PAGE.replace("</body>", banner + "</body>")):
+        assert set(kinds(PAGE, received, markup=True)) == {"added"}, received
+
+
+OFFER = (
+    "<html><head><style>.preheader{display:none}</style></head><body><!--[if mso]><table><tr><td><![endif]-->"
+    '<div style="background-image:url(https://a.example/x.png)">I agree.</div><table><tr><th>Yes</th><th>No</th></tr>'
+    '<tr><td class="n">X</td></tr></table><p style="text-decoration:line-through">The price is 100 EUR.</p>'
+    '<img src="https://a.example/i.png" srcset="https://a.example/i2.png 2x" alt="The end.">'
+    '<video poster="https://a.example/p.png"></video><!-- end --></body></html>'
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # Elements that nothing ends wrap what follows, or end what is open.
+        ("<div style", '<li style="color:white"><div style'),
+        ("<body>", '<body><li style="text-decoration:line-through">'),
+        ("<body>", '<body><p style="color:white">'),
+        ("<body>", '<body><div class="preheader">External</div>'),
+        ('line-through">', 'line-through"><p>'),
+        ('line-through">', 'line-through"><br>'),
+        ('<td class="n">', '<td></td><td class="n">'),
+        ("<body>", "<body><td>External</td>"),
+        ("<body>", "<body><table><tr><b>External</b></tr></table>"),
+        # What is read by a program, or by another one.
+        (".preheader", "div{display:none} .preheader"),
+        ("<td><![endif]", "<td>I do not.<![endif]"),
+        ("<td><![endif]", "<td><p>I do not.</p><![endif]"),
+        ("<body>", "<body><!-- External -->"),
+        ("<!-- end -->", "<br><!-- end -->"),
+        # Addresses that no link tells.
+        ("x.png", "y.png"),
+        ("i2.png", "i3.png"),
+        ("p.png", "q.png"),
+        # A blank for people is none for browsers.
+        ("<p style", "<p\u00a0style"),
+        ("<body>", "<body>" + "<br>" * 2000),
+        ("<body>", '<body><span style="padding:90px;background:white">External</span><br>'),
+        ("<body>", '<body><font size="7">External</font><br>'),
+        ("<body>", '<body><div style="padding:' + "&#49;" * 5000 + '">External</div>'),
+    ],
+)
+def test_what_a_copy_does_to_the_look_of_a_text_is_told(old: str, new: str) -> None:
+    assert old in OFFER
+    assert "markup" in kinds(OFFER, OFFER.replace(old, new, 1), markup=True)
+
+
+def test_what_stands_in_an_open_table_is_shown_before_it() -> None:
+    page = "<body>I agree.<table><tr><td>100 EUR</td></tr>"
+    assert kinds(page + "</body>", page + "<p>Not so.</p></body>", markup=True) == ["added", "markup"]
+    page += "</table>"
+    assert kinds(page + "</body>", page + "<p>Not so.</p></body>", markup=True) == ["added"]
+
+
+def test_the_top_is_where_nothing_stands_above() -> None:
+    page = "<p>I agree.</p><body><p>To this.</p></body>"
+    assert kinds(page, page.replace("<body>", "<body><p>Not so.</p>"), markup=True) == ["added", "markup"]
+    page = "<!--<body>--><p>I agree.</p>"
+    assert "markup" in kinds(page, page.replace("<body>", "<body><br>"), markup=True)
+
+
+def test_what_frames_show_is_gone_behind_a_banner() -> None:
+    page = '<html><frameset cols="*"><frame src="https://a.example/"></frameset></html>'
+    assert "markup" in kinds(page, page.replace("<html>", "<html><p>External</p>"), markup=True)
+
+
+def test_the_same_banner_twice_stands_at_the_top() -> None:
+    once = PAGE.replace("<body>", "<body>" + MICROSOFT)
+    assert set(kinds(once, PAGE.replace("<body>", "<body>" + MICROSOFT * 2), markup=True)) == {"added"}
+
+
+def test_a_link_of_several_parameters_that_was_rewritten_is_no_other_markup() -> None:
+    page = '<body><a href="https://a.example/?a=1&amp;b=2">See</a> https://a.example/?a=1&amp;b=2 <p>Bye</body>'
+    rewritten = page.replace("https://a.example/?a=1&amp;b=2", "https://safe.example/?u=a.example&amp;d=7&amp;s=1")
+    assert kinds(page, rewritten, markup=True) == ["link", "link"]
+
+
+@pytest.mark.parametrize(
+    ("before", "unit", "after"),
+    [
+        ("<body>", "<p>", "</body>"),
+        ("<body>x", "</b>", ""),
+        ("<body>", "<table><tr><td>", ""),
+        ("<body>", '<a href="', ">"),
+        ("<body><a", " href='x", ">"),
+        ("<body><a", "\u00a0", ">"),
+        ("<body>", "<!--", ""),
+        ("<body>", "<style>", ""),
+        ("<body>", "https://", ""),
+    ],
+)
+@pytest.mark.timeout(120)
+def test_markup_is_compared_in_time_that_grows_with_it(before: str, unit: str, after: str) -> None:
+    def seconds(size: int) -> float:
+        page = before + unit * (size // len(unit)) + after
+        best = float("inf")
+        for _ in range(2):
+            start = time.process_time()
+            markup.same(page, page + "<p>External</p>")
+            markup.same(page, before + page)
+            markup.same(page, page.replace(unit, "<br>" + unit, 3))
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert seconds(200_000) < 7 * (seconds(50_000) + 0.01)

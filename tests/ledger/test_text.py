@@ -44,7 +44,9 @@ def test_without_a_name_it_is_utf_8_or_windows_1252() -> None:
     for name in (None, b"us-ascii", b"utf-8", b"UTF8 "):
         assert text.decoded("Größe €".encode(), name) == "Größe €"
         assert text.decoded("Größe €".encode("windows-1252"), name) == "Größe €"
-    assert text.decoded(b"x", b"klingon") is None
+    assert text.decoded("Größe".encode(), b"klingon") == text.decoded(b"Gr\xf6\xdfe", b"klingon") == "Größe"
+    assert text.unknown(b" Klingon\x00-\xff ") == "klingon?-?" and len(text.unknown(b"x" * 99) or "") == 40
+    assert [text.unknown(name) for name in (None, b"", b"ISO-8859-15", b"utf-8", b"US-ASCII")] == [None] * 5
     assert text.decoded(b"\xa4", b"iso-8859-15") == "€"
 
 

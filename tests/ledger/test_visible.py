@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.visible import IMAGE, LINK, read
+from ledger.visible import IMAGE, LINK, masked, read, tokens
 
 PAGE = """<html><head><title>none of it</title><style>p { color: red }</style></head>
 <body bgcolor=white><p>Dear Ms <b>Okaf</b>or &amp; co,</p>
@@ -72,3 +72,36 @@ def test_any_soup_is_read(soup: str, markup: bool) -> None:
     seen = read(soup, markup=markup)
     assert len(seen.links) == len(re.findall(f"[{LINK}{IMAGE}]", seen.text))
     assert seen.text == seen.text.strip() and not re.search("[ \n]{2}", seen.text)
+
+
+@given(SOUP)
+def test_tokens_leave_nothing_out(soup: str) -> None:
+    at = 0
+    for token in tokens(soup):
+        assert token.start == at < token.stop
+        at = token.stop
+    assert at == len(soup)
+
+
+@pytest.mark.parametrize(
+    ("source", "rest"),
+    [
+        ("<a href='x' title='y'>", f"<a href='{LINK}' title='y'>"),
+        ("<a href=x>", f"<a href={LINK}>"),
+        ("<a/href = x/y z>", f"<a/href = {LINK} z>"),
+        ('<td BACKGROUND="&#32;">', '<td BACKGROUND="&#32;">'),
+        ('<img src="cid:1" srcset="x 2x">', f'<img src="{IMAGE}" srcset="x 2x">'),
+        ("<p title=\"href='x'\">", "<p title=\"href='x'\">"),
+        ("<p data-href='x' =href='y'>", "<p data-href='x' =href='y'>"),
+        ("see https://a.example/?a=1&amp;b=2 now", f"see {LINK} now"),
+        ("<!-- https://a.example/ <a href=x> -->", "<!-- https://a.example/ <a href=x> -->"),
+        (
+            "<style>a{background:url(https://a.example/)}</style>",
+            "<style>a{background:url(https://a.example/)}</style>",
+        ),
+        ("<b x=y='>'>", "<b x=y='>'>"),
+    ],
+)
+def test_addresses_that_are_listed_are_masked_and_nothing_else(source: str, rest: str) -> None:
+    assert masked(source) == rest
+    assert (LINK in rest) + (IMAGE in rest) == len(read(source, markup=True).links)

@@ -102,6 +102,25 @@ def test_what_was_kept_is_handed_out_without_the_header(log: Log) -> None:
         assert archive.namelist() == ["README.html", "data.json"]
 
 
+def test_a_header_that_breaks_off_is_handed_to_nobody_and_goes_with_each(log: Log) -> None:
+    octets = f"From: {ZOE}\r\nno field\r\nTo: {ANNA}, {BEN}\r\n\r\nHi {ANNA}".encode()
+    sent = envelope.given(ZOE, [ANNA, BEN])
+    made = log.record(fingerprint.take(octets), sent, ["to", "to"], keep=octets)
+    with zipfile.ZipFile(io.BytesIO(packed(log, ANNA))) as archive:
+        assert archive.namelist() == ["README.html", "data.json"]
+    erasing = Erasing(log)
+    erasing.go_on(log.write(erasing.of_message(made.message, log.person("x", "x"), recipient="r2")))
+    assert log.content(made.message).parts == {}
+
+
+def test_who_is_only_mentioned_is_not_given_the_content(log: Log) -> None:
+    octets = f"From: {ZOE}\r\nTo: {ANNA}\r\nCc: {DORA}\r\n\r\nBen earns little".encode()
+    log.record(fingerprint.take(octets), envelope.given(ZOE, [ANNA]), ["to"], keep=octets)
+    for who, names in ((ANNA, 3), (ZOE, 3), (DORA, 2)):
+        with zipfile.ZipFile(io.BytesIO(packed(log, who))) as archive:
+            assert len(archive.namelist()) == names
+
+
 def test_what_was_erased_is_not_in_it(log: Log) -> None:
     made = record(log, "gone")
     erasing = Erasing(log)

@@ -55,6 +55,8 @@ sub change {
         }
         my $name = $victim->head->recommended_filename;
         $name = $victim->mime_type unless defined $name;
+        utf8::encode($name) if utf8::is_utf8($name);  # lengths are told in octets
+        $name =~ s/\s+/ /g;
         return "X-Named: " . $name . "\n" . $entity->as_string;
     }
     return $entity->as_string;
