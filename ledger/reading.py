@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Self
 
-from ledger import blobs, content, drafts, entry, vault
-from ledger.blobs import Blobs
+from ledger import blobs, claims, content, drafts, entry, vault
+from ledger.blobs import Blob, Blobs
 from ledger.content import Content
 from ledger.drafts import Opening
 from ledger.errors import Damaged, Erased, SecretError, Unavailable, UnknownReference
@@ -17,6 +18,7 @@ from ledger.keys import KeyRing, MasterKey, Random, ring_path
 from ledger.overview import Overview, named, overview, recording
 from ledger.search import Found, Wanted, search
 from ledger.state import Chain
+from ledger.store.append import Row
 from ledger.store.credentials import MAC, Credentials
 from ledger.store.read import Reader
 
@@ -125,13 +127,40 @@ class Reading:
         if self.blobs is None:
             raise Unavailable("there is no vault here to read the content of messages from")
         parts = {}
-        for part, name, size, small, wrapped, subject, epoch, data_key in self.reader.blobs(own):
-            cipher = self.ring.open_data_key(subject, epoch, data_key)
-            place = {"part": part, "name": name, "subject": subject, "size": size, "small": small}
-            parts[part] = blobs.unwrap(cipher, wrapped, self.id, message, **place)
+        for row in self.reader.blobs(own):
+            if row[0] in content.PARTS:
+                parts[row[0]] = self._blob(own, row)
         sealed = named(self.disclosures([one.seq for one in made], [message]))
         lost = "raw" not in sealed or content.missing(parts)
         return Content(self.id, message, own.files, self.blobs, parts, sealed, self._erased(own) if lost else None)
+
+    def certificate(self, number: str) -> bytes:
+        """The file of a certificate, held against the hash that the ledger has of it. UnknownReference where none of
+        this number was sealed; Erased where what it told of was; Damaged, Unavailable."""
+        if self.blobs is None:
+            raise Unavailable("there is no vault here to read certificates from")
+        part = claims.PART + number
+        no = self.reader.part(part)
+        if no is None:
+            raise UnknownReference("no certificate of this number is kept here")
+        message = self.reader.numbered([no])[0]
+        row = next((row for row in self.reader.blobs(message) if row[0] == part), None)
+        if row is None:
+            raise Erased("what this certificate told of was erased, and it with that")
+        blob = self._blob(message, row)
+        octets = b"".join(blobs.decrypt(blob, self.id, message.id, self.blobs.get(blob.name)))
+        for _, data in self.reader.chain_entries(message):
+            if _SEALED in data:
+                facts: Any = entry.decode(data).facts
+                if facts.number == number and facts.sha256 == sha256(octets).hexdigest():
+                    return octets
+        raise Damaged("this certificate is not the one whose hash was recorded")
+
+    def _blob(self, message: Chain, row: Row) -> Blob:
+        part, name, size, small, wrapped, subject, epoch, data_key = row
+        cipher = self.ring.open_data_key(subject, epoch, data_key)
+        place = {"part": part, "name": name, "subject": subject, "size": size, "small": small}
+        return blobs.unwrap(cipher, wrapped, self.id, message.id, **place)
 
     def _erased(self, message: Chain) -> str | None:
         """When an erasure that may have taken something of this message was last recorded."""
@@ -141,3 +170,4 @@ class Reading:
 
 
 _ERASED: Final = b'"kind":"erasure.done"'
+_SEALED: Final = b'"kind":"certificate.sealed"'

@@ -47,7 +47,7 @@ def seal(
 ) -> None:
     """Add to ``rows`` what is sealed, the keys of what is ``kept`` of the messages recorded with it, and the data keys
     made for both. Under the lock of the log's head."""
-    if not boxes:
+    if not boxes and not kept:
         return
     ciphers = tree.ciphers
     missing = {subject for _, subject, _ in boxes if subject not in ciphers}

@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct
 
 from ledger import entry as entries
 from ledger import pending, tiles
-from ledger.act import Event, Recording
+from ledger.act import Event, Recording, Seal
 from ledger.blobs import Blob
 from ledger.entry import TYPES, Entry
 from ledger.errors import UnknownReference
@@ -102,6 +102,8 @@ class Transaction(View):
                     transfers.add(facts.transfer)
             else:
                 missing.update(ref for ref in act.refs if numbers.get(ref) not in chains)
+                if type(act) is Seal:
+                    keyed.append((act.refs[0], act.key))
                 if type(act) is Recording:
                     tokens.update(token for part in act.recipients for token in part.tokens)
         if missing:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
 
 metadata: Final = MetaData()
 
 # SQLite makes a rowid table out of INTEGER PRIMARY KEY only; PostgreSQL needs eight bytes.
 _Big = BigInteger().with_variant(Integer, "sqlite")
+_CERTIFICATE = text("part LIKE 'certificate.%'")
 
 head: Final = Table(
     "head",
@@ -71,12 +72,13 @@ blobs: Final = Table(
     # What is kept of a message, and the key that opens it: docs/format.md, "Blobs". What it says of itself is bound to
     # the wrapped key.
     Column("message", _Big, primary_key=True),  # chains.no of the message
-    Column("part", Text, primary_key=True),  # ledger.content.PARTS
+    Column("part", Text, primary_key=True),  # ledger.content.PARTS, or ledger.claims.PART and a number
     Column("name", Text, nullable=False, unique=True),  # where it lies
     Column("size", _Big, nullable=False),  # octets of what it holds
     Column("small", _Big, nullable=False),  # how many of these are a header made for it
     Column("key", _Big, nullable=False),  # data_keys.no
     Column("wrapped", LargeBinary, nullable=False),
+    Index("certificates", "part", sqlite_where=_CERTIFICATE, postgresql_where=_CERTIFICATE),
     sqlite_with_rowid=False,
 )
 

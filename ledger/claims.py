@@ -1,0 +1,94 @@
+"""What a certificate is to say, settled before it is drawn: of which message and whom, of which kind, how much of it is
+shown, in which language, on which paper.
+
+`certificate.issued` commits to these octets by their hash and seals them on the message's chain, so that evidence of the
+certificate holds them; from the evidence alone the paper is drawn. docs/format.md, "Certificates".
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Annotated, Any, Final, Literal, cast
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ledger import canonical
+from ledger.canonical import Json
+from ledger.errors import FormatError
+from ledger.spelling import Code, File, Id, Recipient
+
+FACT: Final = "claims"
+"""The name under which they are sealed."""
+
+DRAWING: Final = "postseal-certificate/1"
+"""How the paper is drawn: what it holds, in which order, in which words. A change is a new version."""
+
+Kind = Literal["access", "block", "delivery", "dispatch", "non_access"]
+Language = Literal["de", "en", "fr", "nl"]
+Paper = Literal["a4", "letter"]
+Number = Annotated[str, Meta(pattern=r"^[a-z2-7]{4}(-[a-z2-7]{4}){3}\Z")]
+Drawing = Annotated[str, Meta(pattern=r"^postseal-certificate/[1-9][0-9]{0,3}\Z")]
+
+PART: Final = "certificate."
+"""Begins the name of the part of a message that a certificate of it is kept as; its number follows."""
+
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+NUMBER_SIZE: Final = 10
+"""Random octets of a number: it is hard to guess, and no secret."""
+
+
+class Claims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """``content``: whether subject, names and hashes are shown, or the facts alone. ``recipient`` where it is of one
+    and names no other; ``file`` where it is of access to one file."""
+
+    certificate: Kind
+    content: bool
+    drawing: Drawing
+    format: Literal["postseal-claims/1"]
+    language: Language
+    message: Id
+    number: Number
+    paper: Paper
+    file: File | UnsetType = UNSET
+    recipient: Recipient | UnsetType = UNSET
+
+
+def make(**said: Any) -> Claims:
+    """FormatError for what is no claim."""
+    return _convert({"drawing": DRAWING, "format": "postseal-claims/1"} | said)
+
+
+def number(random: bytes) -> Code:
+    """A fresh number from `NUMBER_SIZE` random octets: sixteen letters and digits in groups of four."""
+    value = int.from_bytes(random, "big")
+    word = "".join(_ALPHABET[value >> 5 * place & 31] for place in range(15, -1, -1))
+    return "-".join(word[at : at + 4] for at in range(0, 16, 4))
+
+
+def to_json(claims: Claims) -> dict[str, Json]:
+    """As they are sealed."""
+    return cast("dict[str, Json]", msgspec.to_builtins(claims))
+
+
+def from_json(value: Json) -> Claims:
+    """The inverse. FormatError."""
+    claims = _convert(value)
+    if canonical.dumps(to_json(claims)) != canonical.dumps(value):
+        raise FormatError("claims with fields of their own")
+    return claims
+
+
+def digest(claims: Claims) -> str:
+    """SHA-256 of their canonical JSON, in hex: what `certificate.issued` has."""
+    return sha256(canonical.dumps(to_json(claims))).hexdigest()
+
+
+def _convert(value: object) -> Claims:
+    try:
+        claims = msgspec.convert(value, Claims)
+    except msgspec.ValidationError as error:
+        raise FormatError(f"claims: {error}") from None
+    if claims.file is not UNSET and claims.certificate not in ("non_access", "access", "block"):
+        raise FormatError("a certificate names a file only where it is of a block or of access")
+    return claims
