@@ -191,6 +191,11 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
         # The same but for blanks, as DKIM has it; and no blank has made a part read otherwise.
         return []
     differences: list[Difference] = []
+    if "after-end" in {**odd(copy.print), **(original.odd or {})}:
+        said = (
+            "parts stand after what is said to be their end; programs show them, or do not, and they are not compared"
+        )
+        differences.append(Difference(DIFFERENT, "not_compared", "", said))
     recoded = [
         mine
         for mine, now in pairs

@@ -66,6 +66,7 @@ class Defect:
     code: Literal[
         "header-cut", "repeated-field", "repeated-parameter", "odd-parameter", "bare-cr", "another-root",
         "no-boundary", "no-parts", "unclosed", "no-message", "damaged-encoding", "unknown-encoding", "two-names",
+        "after-end",
     ]  # fmt: skip
 
 
@@ -325,6 +326,8 @@ class Walk:
                 if len(spans) > self._limits.parts:
                     raise Unparsable(f"more than {self._limits.parts} parts")
             if tail[1] is not None:
+                if buffer.find(b"\r\n" + needle, tail.end() - 2, end) >= 0:
+                    self.defects.append(Defect(here, "after-end"))
                 if not spans:
                     self.defects.append(Defect(here, "no-parts"))
                 return spans

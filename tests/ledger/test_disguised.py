@@ -199,6 +199,14 @@ def test_what_programs_end_or_name_otherwise_is_no_plain_match(old: bytes, new: 
     assert old in recorded and level(recorded, recorded.replace(old, new, 1)) == DIFFERENT
 
 
+def test_parts_after_the_end_are_not_said_to_be_the_same() -> None:
+    recorded = multipart(b"mixed", TEXT) + b"--b\r\n" + FILE + b"\r\n--b--\r\n"
+    assert level(recorded, b"Received: x\r\n" + recorded) == TRANSPORT
+    assert level(recorded, recorded.replace(b"abc", b"xyz")) == DIFFERENT
+    assert level(recorded, multipart(b"mixed", TEXT)) == DIFFERENT
+    assert level(multipart(b"mixed", TEXT), recorded) == DIFFERENT
+
+
 def test_damage_of_one_part_is_no_licence_for_another() -> None:
     damaged = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nV2UgcGF5Lg==\r\nTm8u"
     whole = damaged.removesuffix(b"\r\nTm8u")
