@@ -6,6 +6,7 @@ All of it happens before the lock is taken; time and chance are arguments.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -196,7 +197,7 @@ def _message_facts(
     if print_.reason is not None:
         own.append(("unparsed", print_.reason))
     if print_.defects:
-        own.append(("defects", cast("list[Json]", sorted({one.code for one in print_.defects}))))
+        own.append(("defects", dict(Counter(one.code for one in print_.defects))))
     for name, fact, part in (
         ("From", "from", sender),
         ("Subject", "subject", own),

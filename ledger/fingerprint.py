@@ -255,7 +255,10 @@ def _leaves(walk: mime.Walk, header: mime.Header, limits: Limits, second: Second
             text = texts.digest(b"".join(kept), part.parameters.get("charset"), part.encoding, delsp=part.delsp)
         elif part.media_type in mime.MESSAGES:
             text = _attached(walk, part)
-        name = read_parameter(part.disposition_parameters, "filename") or read_parameter(part.parameters, "name")
+        names = read_parameter(part.disposition_parameters, "filename"), read_parameter(part.parameters, "name")
+        name = names[0] or names[1]
+        if None not in names and names[0] != names[1]:
+            walk.defects.append(Defect(part.path, "two-names"))
         is_file = _is_file(part, name)
         files += is_file
         leaves.append(

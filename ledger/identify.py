@@ -96,8 +96,10 @@ def _attached(copy: Copy) -> Iterator[tuple[str, Copy]]:
         header = mime.read_header(copy.octets, 0, len(copy.octets), copy.limits)
         found = (part for part in mime.Walk(copy.octets, copy.limits).leaves(header) if part.path in names)
         for part in islice(found, ATTACHED):
+            octets, damaged = mime.decode(part)
             with suppress(FormatError):  # nothing in it, or too much with its line ends set right
-                yield names[part.path], Copy.of(mime.decode(part)[0])
+                if not damaged:  # of what is, programs read more or less
+                    yield names[part.path], Copy.of(octets)
 
 
 def _messages(reader: Reader, blinds: Blinds, opened: Opened, contents: Contents, copy: Copy) -> list[Identified]:

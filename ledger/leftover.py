@@ -5,7 +5,7 @@ Parts are told apart by the attached messages that they are in: what somebody el
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
@@ -21,12 +21,14 @@ def keys(leaves: Iterable[Leaf]) -> dict[str, Key]:
     before that, what the attached messages are known by that it is in."""
     found: dict[str, Key] = {}
     messages: dict[str, Key] = {}
+    alike: Counter[Key] = Counter()
     for leaf in sorted(leaves, key=order):
         around = next((messages[path] for path in above(leaf.path) if path in messages), ())
         own = ("octets", leaf.sha256) if leaf.text is None else (leaf.media_type, leaf.text)
         found[leaf.path] = (*around, *own)
         if leaf.media_type in mime.MESSAGES:
-            messages[leaf.path] = found[leaf.path]
+            messages[leaf.path] = (*found[leaf.path], str(alike[found[leaf.path]]))
+            alike[found[leaf.path]] += 1
     return found
 
 

@@ -17,8 +17,10 @@ from ledger.visible import masked, tokens
 _INSERTIONS: Final = 6
 _ANCHOR: Final = 48
 _TURNS: Final = 12
-_TAGS: Final = 400
-"""Tags in one piece, past which it is no banner: a thousand line breaks move a text out of sight."""
+_TAGS: Final = 120
+_BREAKS: Final = 12
+_LENGTH: Final = 20_000
+"""Tags, line breaks and characters of one piece, past which it is no banner: so many move a text out of sight."""
 
 _BLANKS: Final = re.compile(r"[ \t\n\r\f]+")
 _TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>|<|>")
@@ -27,7 +29,7 @@ _OPTIONAL: Final = ("li", "p")  # few close them
 # fmt: off
 _PLAIN: Final = frozenset(
     (
-        "a", "b", "blockquote", "center", "code", "div", "em", "font", "h4", "h5", "h6", "i", "li", "ol", "p", "pre",
+        "a", "b", "blockquote", "center", "code", "div", "em", "font", "h4", "h5", "h6", "i", "li", "ol", "p",
         "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "tt", "u", "ul", *_VOID,
     )
 )
@@ -63,8 +65,11 @@ _ATTRIBUTES: Final = re.compile(
 )
 _ATTRIBUTE: Final = re.compile(r"""([a-z]+)[ ]?=[ ]?(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+))""", re.IGNORECASE)
 _LONGEST: Final = 1_000
+_SMALL: Final = re.compile(r"\d{1,2}(?:px|%)?(?: \d{1,2}(?:px|%)?){0,3}")
 _COLOUR: Final = re.compile(r"#[0-9a-f]{3,8}\b|\b(?:rgb|hsl)\([0-9%,. ]{1,40}\)", re.IGNORECASE)
 _MANY_DIGITS: Final = re.compile(r"\d{4}")
+_PLACE: Final = re.compile(r"[+~]|:(?:first|last|nth|only|has|empty|not|is|where|root)", re.IGNORECASE)
+_COMMENTED: Final = re.compile(r"<[^<>]*>|<!--|-->")
 _SHEETS: Final = re.compile("<(?:style|link)", re.IGNORECASE)
 _PROPERTY: Final = re.compile(
     r"""background|background-color|border|border-[a-z-]+|color|font-family|font-size|font-style|font-weight
@@ -96,12 +101,14 @@ def same(recorded: str, received: str) -> bool:
 
     Blanks and the addresses that are listed as links are not compared.
     """
-    one, two = (_BLANKS.sub(" ", masked(text)).strip(" ") for text in (recorded, received))
+    one, two = (_folded(masked(text)).strip(" \n") for text in (recorded, received))
     pieces = _insertions(one, two)
     if not pieces:
         return pieces is not None
     tops, bottoms = _places(one)
     below = frozenset(bottoms)
+    if _by_place(two):
+        return False
     classes = _SHEETS.search(two) is None
     last = 0
     for at, piece in pieces:
@@ -113,6 +120,22 @@ def same(recorded: str, received: str) -> bool:
         else:
             return False
     return True
+
+
+def _folded(text: str) -> str:
+    """Runs of blanks as one; within tags, styles and comments a line break stays one, since it ends what a blank does
+    not."""
+    out: list[str] = []
+    last = 0
+    for token in tokens(text):
+        piece = text[last : token.stop]
+        out.append(_BLANKS.sub(" " if token.kind == "text" else _break, piece))
+        last = token.stop
+    return "".join(out) + _BLANKS.sub(_break, text[last:])
+
+
+def _break(found: re.Match[str]) -> str:
+    return "\n" if "\n" in found[0] else " "
 
 
 def _insertions(one: str, two: str) -> list[tuple[int, str]] | None:
@@ -131,6 +154,16 @@ def _insertions(one: str, two: str) -> list[tuple[int, str]] | None:
             return None
         pieces.append((i, two[j:on]))
         j = on
+
+
+def _by_place(text: str) -> bool:
+    """Whether a style sheet picks elements by what stands beside them, so that any insertion may act on the rest."""
+    within = ""
+    for token in tokens(text):
+        if within == "style" and _PLACE.search(_COMMENTED.sub("", text[token.start : token.stop])):
+            return True
+        within = token.name if token.kind == "start" else ""
+    return "<link" in text.lower()
 
 
 def _turned(one: str, place: int, at: int, piece: str) -> str | None:
@@ -204,6 +237,8 @@ def _neutral(piece: str, *, bottom: bool, classes: bool) -> bool:
     At the bottom nothing is left for a paragraph to wrap. ``classes``: whether there is no style sheet that a class
     could bring in.
     """
+    if len(piece) > _LENGTH or piece.lower().count("<br") > _BREAKS:
+        return False
     opened: list[str] = []
     for number, found in enumerate(_TAG.finditer(piece)):
         if found[2] is None or number >= _TAGS or not _ATTRIBUTES.fullmatch(found[3]):
@@ -236,6 +271,9 @@ def _harmless(element: str, attributes: str, *, classes: bool) -> bool:
                 return False
         elif name == "size" and element != "hr":
             if not _FONT.fullmatch(value):
+                return False
+        elif name in ("cellpadding", "cellspacing", "border", "size"):
+            if not _SMALL.fullmatch(value):
                 return False
         elif _MANY_DIGITS.search(_COLOUR.sub(" ", value)):
             return False

@@ -11,8 +11,8 @@ docs/format.md, "Levels".
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final, Literal
@@ -35,7 +35,7 @@ from ledger.differs import (
 )
 from ledger.fingerprint import Fingerprint, Leaf
 from ledger.leftover import Left
-from ledger.sides import HEADERS, Copy, Original
+from ledger.sides import HEADERS, Copy, Original, odd
 
 TRIED: Final = 8
 """Texts that are held against one that is not there as it was."""
@@ -61,14 +61,24 @@ def compare(original: Original, copy: Copy) -> Match | None:
         return Match(IDENTICAL, ())
     if not copy.print.parsed or (by := _tied(original, copy.print)) is None:
         return None
-    said = _oddities(original, copy) + _headers(original, copy) + _body(original, copy)
+    said = _oddities(original, copy) + _beside(original, copy) + _headers(original, copy) + _body(original, copy)
     said = said or [Difference(TRANSPORT, "transport", "", "what relays add to a message or change around it")]
     level = weakest(one.level for one in said)
     return None if by == "content" and LEVELS.index(level) > LEVELS.index(LINKS) else Match(level, tuple(said))
 
 
+def _beside(original: Original, copy: Copy) -> list[Difference]:
+    """Whom it shows, or is answered to, beside the sender: relays and lists add that, and so may others."""
+    known = original.beside or {}
+    return [
+        Difference(TRANSPORT, "header", name, "stands beside From", known.get(name), excerpt(said))
+        for name, said in copy.beside.items()
+        if known.get(name) != said
+    ]
+
+
 def _oddities(original: Original, copy: Copy) -> list[Difference]:
-    new = copy.odd - (original.odd or frozenset())
+    new = odd(copy.print) - Counter(original.odd or {})
     if not new:
         return []
     if original.odd is None:
@@ -162,7 +172,7 @@ def _header(original: Original, copy: Copy, name: str) -> tuple[Level, Kind, str
         detail = "was added"
         if name in ("Date", "Message-ID"):  # as the first server does where there is none: RFC 5321 section 6.4
             level = TRANSPORT
-    elif name == "From" and mine is not None and set(likeness.addresses(mine)) == set(likeness.addresses(theirs)):
+    elif name == "From" and mine is not None and "@" in mine and copy.is_from(mine):
         level, detail = ADDITIONS, "shows another name"
     elif name == "From" and mine is not None and copy.is_by_list(mine):
         level, detail = ADDITIONS, "shows a mailing list, which put the recorded address into Reply-To or Cc"
@@ -181,6 +191,11 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
         # The same but for blanks, as DKIM has it; and no blank has made a part read otherwise.
         return []
     differences: list[Difference] = []
+    if "after-end" in {**odd(copy.print), **(original.odd or {})}:
+        said = (
+            "parts stand after what is said to be their end; programs show them, or do not, and they are not compared"
+        )
+        differences.append(Difference(DIFFERENT, "not_compared", "", said))
     recoded = [
         mine
         for mine, now in pairs
@@ -196,6 +211,9 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
         differences += shown.named(mine, original.leaves[mine], now_there[now])
         if not original.partial:
             differences += shown.placed(mine, original.leaves[mine], now_there[now], whole=not lost)
+    if not original.partial and shown.merged((original.leaves[mine], now_there[now]) for mine, now in pairs):
+        said = "its parts are alternatives to each other otherwise than they were: programs show one of them"
+        differences.append(Difference(DIFFERENT, "moved", "", said))
     order = [leftover.order(now_there[now]) for _, now in pairs]
     if order != sorted(order):
         differences.append(Difference(ADDITIONS, "moved", "", "its parts stand in another order"))
@@ -209,37 +227,48 @@ def _body(original: Original, copy: Copy) -> list[Difference]:
         for _, now in pairs:
             for around, child in shown.alternatives(now_there[now]):
                 beside.setdefault(around, set()).add(child)
+        ids = {leaf.cid for leaf in original.leaves.values()} - {None}
+        words = _vouching(original, copy, pairs, now_there)
         for name, leaf in extra.items():
-            differences.append(_added(copy, name, leaf, beside))
+            differences.append(_added(copy, name, leaf, beside, words))
+            if leaf.cid in ids:
+                said = "is shown where a recorded part was: it has its Content-ID"
+                differences.append(Difference(LINKS, "link", name, said))
     return differences or [Difference(REENCODED, "re-encoded", "", "its encoding, or what stands around its parts")]
 
 
-def _added(copy: Copy, name: str, leaf: Leaf, beside: Mapping[str, set[str]]) -> Difference:
-    """``beside``: of each multipart/alternative the children that lead to recorded parts."""
+def _added(
+    copy: Copy, name: str, leaf: Leaf, beside: Mapping[str, set[str]], words: Mapping[str, Sequence[str]]
+) -> Difference:
+    """``beside``: of each multipart/alternative the children that lead to recorded parts; ``words`` what they say."""
     said = None
     instead = any(around in beside and child not in beside[around] for around, child in shown.alternatives(leaf))
     if leaf.media_type.startswith("text/") and leaf.size <= passage.LIMIT:
         text = "" if copy.late else copy.texts.get(leaf.path, "")
         shown_text = visible.read(text, markup=leaf.media_type == "text/html").text
         said = excerpt(shown_text.replace(visible.LINK, "(link)").replace(visible.IMAGE, "(image)")) or None
-        instead = instead and not _is_said_beside(copy, leaf, shown_text)
+        said_alike = shown_text.replace(visible.LINK, "").split()
+        if instead and any(words.get(around) == said_alike for around, _ in shown.alternatives(leaf)):
+            told = f"an alternative was added that says the same words, and may look otherwise: {_describe(leaf)}"
+            return Difference(LINKS, "markup", name, told, received=said)
     if instead:
         told = f"an alternative was added, and programs show one of them: {_describe(leaf)}"
         return Difference(DIFFERENT, "added", name, told, received=said)
     return Difference(ADDITIONS, "added", name, f"a part was added: {_describe(leaf)}", received=said)
 
 
-def _is_said_beside(copy: Copy, leaf: Leaf, text: str) -> bool:
-    """Whether another alternative, which was recorded or is told of by itself, says the same words."""
-    words = text.replace(visible.LINK, "").split()
-    for around, _ in shown.alternatives(leaf):
-        for other in copy.print.leaves:
-            if other.path == leaf.path or other.path not in copy.texts or copy.late:
-                continue
-            if around in [one for one, _ in shown.alternatives(other)] and other.media_type == "text/plain":
-                beside = visible.read(copy.texts[other.path], markup=False).text
-                return words == beside.replace(visible.LINK, "").split()
-    return False
+def _vouching(
+    original: Original, copy: Copy, pairs: Sequence[tuple[str, str]], received: Mapping[str, Leaf]
+) -> dict[str, list[str]]:
+    """The words of the first recorded plain text in each multipart/alternative."""
+    found: dict[str, list[str]] = {}
+    for mine, now in pairs:
+        if original.leaves[mine].media_type == "text/plain" and not copy.late:
+            for around, _ in shown.alternatives(received[now]):
+                if around not in found:
+                    text = visible.read(copy.texts.get(received[now].path, ""), markup=False).text
+                    found[around] = text.replace(visible.LINK, "").split()
+    return found
 
 
 def _pair(

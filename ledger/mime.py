@@ -64,8 +64,9 @@ class Defect:
 
     path: Annotated[str, Meta(pattern=rf"\A(0|{PATH})\Z")]
     code: Literal[
-        "header-cut", "repeated-field", "repeated-parameter", "bare-cr", "another-root", "no-boundary", "no-parts",
-        "unclosed", "no-message", "damaged-encoding",
+        "header-cut", "repeated-field", "repeated-parameter", "odd-parameter", "bare-cr", "another-root",
+        "no-boundary", "no-parts", "unclosed", "no-message", "damaged-encoding", "unknown-encoding", "two-names",
+        "after-end",
     ]  # fmt: skip
 
 
@@ -160,6 +161,7 @@ def read_header(buffer: bytes, start: int, end: int, limits: Limits) -> Header:
 
 _MEDIA_TYPE = re.compile(MEDIA_TYPE, re.ASCII)
 STRUCTURAL: Final = (b"content-type", b"content-transfer-encoding", b"content-disposition")
+_ONCE = frozenset((*STRUCTURAL, b"content-id", b"content-location"))
 _TOKEN = re.compile(rb"[A-Za-z0-9-]+")
 _ENCODINGS: Final[dict[bytes, Encoding]] = {word.encode(): word for word in get_args(Encoding) if word != "unknown"}
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*+(?:\r\n|\Z)")
@@ -218,7 +220,7 @@ class Walk:
             raise Unparsable(f"parts nested deeper than {limits.depth}")
         if header.cut:
             self.defects.append(Defect(here, "header-cut"))
-        if not header.repeated.isdisjoint(STRUCTURAL):
+        if not header.repeated.isdisjoint(_ONCE):
             self.defects.append(Defect(here, "repeated-field"))
         block = header.start, header.end
         if buffer.count(b"\r", *block) != buffer.count(b"\r\n", *block):
@@ -227,19 +229,20 @@ class Walk:
         shown = parameters.read(header.first.get(b"content-disposition", b""), limits.parameters)
         if declared.repeated or shown.repeated:
             self.defects.append(Defect(here, "repeated-parameter"))
+        if declared.odd:
+            self.defects.append(Defect(here, "odd-parameter"))
         media_type = declared.head.decode("ascii", "replace").lower()
         if not _MEDIA_TYPE.fullmatch(media_type):
             media_type = "text/plain" if declared.head else default
         if media_type.startswith("multipart/"):
-            boundary = declared.named.get("boundary") or declared.named.get("boundary*", b"''").split(b"'", 2)[2]
-            spans = self._split(buffer, start, end, boundary.rstrip(), here)
+            spans = self._split(buffer, start, end, declared.either("boundary").rstrip(), here)
             if spans:
                 subtype = media_type.removeprefix("multipart/")
                 default = "message/rfc822" if subtype == "digest" else "text/plain"
                 within = (*place.within, subtype if subtype in _APART else "mixed")
                 for number, (first, last) in enumerate(spans, 1):
                     inner = read_header(buffer, first, last, limits)
-                    root = declared.named.get("start") if subtype == "related" and number == 1 else None
+                    root = declared.either("start") if subtype == "related" and number == 1 else b""
                     if root and bare_id(root) != bare_id(inner.first.get(b"content-id", b"")):
                         self.defects.append(Defect(here, "another-root"))
                     path = f"{place.path}.{number}" if place.path else str(number)
@@ -249,13 +252,16 @@ class Walk:
         self._parts += 1
         if self._parts > limits.parts:
             raise Unparsable(f"more than {limits.parts} parts")
+        encoding = _encoding(header.first.get(b"content-transfer-encoding"))
+        if encoding == "unknown":
+            self.defects.append(Defect(place.path or "1", "unknown-encoding"))
         part = Part(
             place.path or "1",
             media_type,
             declared.named,
             shown.head.decode("ascii", "replace").lower(),
             shown.named,
-            _encoding(header.first.get(b"content-transfer-encoding")),
+            encoding,
             header.first.get(b"content-id", b""),
             place.nested,
             place.within,
@@ -310,6 +316,8 @@ class Walk:
                     self.defects.append(Defect(here, "bare-cr"))
                 continue
             tail = _DELIMITER_END.match(buffer, at, end)
+            if tail is None and buffer.startswith((b"\r", b"--\r"), at):
+                self.defects.append(Defect(here, "bare-cr"))
             if tail is None or (tail[1] is not None and opened < 0):
                 continue  # the start of a longer boundary, or a close delimiter before any part
             # Of two delimiter lines in a row the second lacks a CRLF of its own: there is no part between.
@@ -318,6 +326,8 @@ class Walk:
                 if len(spans) > self._limits.parts:
                     raise Unparsable(f"more than {self._limits.parts} parts")
             if tail[1] is not None:
+                if buffer.find(b"\r\n" + needle, tail.end() - 2, end) >= 0:
+                    self.defects.append(Defect(here, "after-end"))
                 if not spans:
                     self.defects.append(Defect(here, "no-parts"))
                 return spans

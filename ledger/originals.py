@@ -10,7 +10,7 @@ from ledger import fingerprint, mime
 from ledger.canonical import Json
 from ledger.errors import FormatError
 from ledger.fingerprint import Leaf, Octets, Relaxed
-from ledger.sides import HEADERS, Original, odd, read_texts
+from ledger.sides import HEADERS, Original, beside, odd, read_texts
 
 T = TypeVar("T")
 
@@ -40,6 +40,7 @@ def of_octets(octets: bytes) -> Original:
         read_texts(octets, limits) if taken.parsed else {},
         repeated=frozenset(name for name in names if names.count(name) > 1),
         odd=odd(taken),
+        beside=beside(mime.read_header(octets, 0, len(octets), limits)) if taken.parsed else None,
     )
 
 
@@ -58,7 +59,7 @@ def of_sealed(sealed: Mapping[str, Any], without: str) -> Original:
         leaves,
         hashes=hashes,
         unknown=frozenset().union(*unknown),
-        odd=_names(sealed.get("defects", [])),
+        odd=_counts(sealed.get("defects", {})),
         partial=not isinstance(counted, dict) or counted.get("count") != len(leaves),
         without=without,
     )
@@ -71,8 +72,8 @@ def of_disclosed(sealed: Mapping[str, Any], without: str) -> Original:
     return replace(made, unknown=frozenset(HEADERS).difference(made.headers, made.hashes), odd=odd)
 
 
-def _names(said: Json) -> frozenset[str] | None:
-    return frozenset(one for one in said if isinstance(one, str)) if isinstance(said, list) else None
+def _counts(said: Json) -> dict[str, int] | None:
+    return {name: one for name, one in said.items() if isinstance(one, int)} if isinstance(said, dict) else None
 
 
 def _relaxed(sealed: Mapping[str, Any]) -> Relaxed | None:

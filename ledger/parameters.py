@@ -17,6 +17,8 @@ _PARAMETER = re.compile(
 _NO_TWO_FORMS = frozenset(("boundary", "charset"))
 """Of these no two spellings (RFC 2231) stand side by side for the sake of old programs, as they do of file names."""
 
+_ENDS = frozenset(("boundary", "charset", "start"))
+_PLAIN = re.compile(rb"[^\s()\"\\]+")
 COMMENT: Final = re.compile(rb"\([^()]*+\)")
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -24,11 +26,17 @@ _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """A structured value: what stands before the first semicolon, without comments, and its parameters by their names.
-    ``repeated``: one stands there twice, and programs take either."""
+    ``repeated``: one stands there twice, and programs take either. ``odd``: they are written so that programs differ in
+    where one ends."""
 
     head: bytes
     named: dict[str, bytes]
     repeated: bool = False
+    odd: bool = False
+
+    def either(self, name: str) -> bytes:
+        """One of them in whichever of two spellings it has, without its character set; empty without it."""
+        return self.named.get(name) or self.named.get(f"{name}*", b"''").split(b"'", 2)[2]
 
 
 def read(value: bytes, most: int) -> Parameters:
@@ -45,15 +53,18 @@ def read(value: bytes, most: int) -> Parameters:
         return Parameters(COMMENT.sub(b"", head).partition(b"(")[0].strip(), {})
     plain: dict[str, bytes] = {}
     pieces: dict[str, dict[int, tuple[bytes, bool]]] = {}
-    seen, repeated = 0, False
+    seen, repeated, odd = 0, False, False
     for found in _PARAMETER.finditer(rest):
         if found[1] is None:
+            odd = odd or bool(found[0].strip(b"; \t"))
             continue
         seen += 1
         if seen > most:
             raise Unparsable(f"more than {most} parameters in one header field")
         name = found[1].lower().decode("ascii", "replace")
-        octets = found[3].strip() if found[2] is None else _QUOTED_PAIR.sub(rb"\1", found[2])
+        octets = (found[3] or b"").strip() if found[2] is None else _QUOTED_PAIR.sub(rb"\1", found[2])
+        if name.partition("*")[0] in _ENDS:
+            odd = odd or _is_odd(found)
         if "*" not in name:
             repeated = repeated or plain.setdefault(name, octets) != octets
         else:
@@ -65,7 +76,14 @@ def read(value: bytes, most: int) -> Parameters:
     twice = _NO_TWO_FORMS & plain.keys() & pieces.keys()
     for base, numbered in pieces.items():
         _join(plain, base, numbered)
-    return Parameters(COMMENT.sub(b"", head).partition(b"(")[0].strip(), plain, repeated or bool(twice))
+    return Parameters(COMMENT.sub(b"", head).partition(b"(")[0].strip(), plain, repeated or bool(twice), odd)
+
+
+def _is_odd(found: re.Match[bytes]) -> bool:
+    """Whether the value of a parameter is one that programs end at different places."""
+    if found[2] is not None:
+        return b"\\" in found[2] or bool(found[0][found.end(2) + 1 - found.start() :].strip())
+    return not found[3] or not _PLAIN.fullmatch(found[3].strip())
 
 
 def _join(plain: dict[str, bytes], base: str, numbered: dict[int, tuple[bytes, bool]]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Final
 from urllib.parse import unquote
 
@@ -19,6 +20,10 @@ from ledger.visible import IMAGE, LINK, Reading, read
 
 LIMIT: Final = 2 << 20
 """Characters of a text past which it is not compared."""
+
+_SIGNS: Final = re.compile(r"(?:^|(?<=\n))--(?= ?(?:\n|\Z))\s*+([^ \n]{0,40})|\[[xX ]?\] ?([^ \n]{0,40}\n?)")
+_LINES: Final = 200
+"""Line breaks more than there were, past which a text is moved out of sight."""
 
 _TRIES: Final = 100
 _BESIDE: Final = 200
@@ -48,6 +53,9 @@ def find(where: str, recorded: str, received: str, *, markup: bool) -> list[Diff
     if markup and not marked.same(recorded, received):
         said = "its markup was changed: the same text and links may look otherwise, or be hidden"
         differences.append(Difference(LINKS, "markup", where, said))
+    if not markup and (_moved(placed) or received.count("\n") - recorded.count("\n") > _LINES):
+        said = "line breaks or blanks were moved where they count: at quotes, boxes, a signature, or by the hundred"
+        differences.append(Difference(LINKS, "moved", where, said))
     # Blanks and line breaks within the text.
     return differences or [Difference(REENCODED, "re-encoded", where, "its text was wrapped or spaced anew")]
 
@@ -94,6 +102,20 @@ def _parted(text: str, at: int) -> bool:
 
 def _is_rule(line: str) -> bool:
     return len(line) >= _RULE and line[0] in "_-*=#~" and not line.strip(line[0])
+
+
+def _moved(placed: Placed) -> bool:
+    """Whether something else than before begins a line with a quote's sign, a box or the dashes of a signature."""
+    return any(_shape(old) != _shape(new[at : at + len(old)]) for old, new, at in placed)
+
+
+def _shape(text: str) -> list[object]:
+    """What is quoted, block by block; and what follows a box or the dashes of a signature."""
+    found: list[object] = _SIGNS.findall(text)
+    for quoted, lines in groupby(text.split("\n"), lambda line: line.startswith(">")):
+        if quoted:
+            found.append(" ".join(lines).replace(">", " ").split())
+    return found
 
 
 def _links(where: str, one: Reading, two: Reading, placed: Placed) -> list[Difference]:

@@ -7,6 +7,7 @@ or show it otherwise. docs/format.md, "Levels".
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from ledger.differs import ADDITIONS, DIFFERENT, LINKS, MISSING, Difference, excerpt
 from ledger.fingerprint import Leaf
@@ -64,6 +65,26 @@ def alternatives(leaf: Leaf) -> list[tuple[str, str]]:
         for depth, subtype in enumerate(around)
         if subtype == "alternative"
     ]
+
+
+def merged(pairs: Iterable[tuple[Leaf, Leaf]]) -> bool:
+    """Whether parts, recorded and received, are alternatives to each other now that were not, or otherwise."""
+    groups: dict[str, list[tuple[dict[str, str], str]]] = {}
+    for mine, theirs in pairs:
+        before = dict(alternatives(mine))
+        for around, child in alternatives(theirs):
+            groups.setdefault(around, []).append((before, child))
+    return any(len({child for _, child in some}) > 1 and not _as_before(some) for some in groups.values())
+
+
+def _as_before(some: Sequence[tuple[dict[str, str], str]]) -> bool:
+    """Whether one multipart parted all of these as another one does now."""
+    for around in some[0][0]:
+        if all(around in before for before, _ in some):
+            both = {(before[around], child) for before, child in some}
+            if len({was for was, _ in both}) == len(both) == len({now for _, now in both}):
+                return True
+    return False
 
 
 def _hiding(leaf: Leaf) -> Counter[str]:

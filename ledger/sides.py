@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,10 +12,14 @@ from typing import Final
 from ledger import likeness, mime
 from ledger import text as texts
 from ledger.fingerprint import Fingerprint, Leaf, Octets, Relaxed, take
+from ledger.headertext import read
 
 HEADERS: Final = ("From", "To", "Cc", "Subject", "Date", "Message-ID")
 
-_MOVED_TO: Final = (b"reply-to", b"x-original-from", b"cc")
+BESIDE: Final = ("Sender", "Reply-To", "Resent-From")
+"""Fields that no fingerprint tells of."""
+
+_MOVED_TO: Final = (b"reply-to", b"x-original-from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +28,9 @@ class Original:
 
     ``headers`` has the first of each of `HEADERS`; of one too long to be kept ``hashes`` has the hash. ``unknown`` are
     those that were erased, ``repeated`` those known to stand there more than once. ``leaves`` are by the names they are
-    sealed under; ``partial`` where they are not all. ``odd`` is in what programs read it differently (`Copy.odd`), None
-    where that is not known. ``texts`` are those of its text parts, by path; ``without`` says why there are none.
+    sealed under; ``partial`` where they are not all. ``odd`` is in what programs read it differently (`odd`), None
+    where that is not known; ``beside`` likewise its fields of `BESIDE`. ``texts`` are those of its text parts, by path;
+    ``without`` says why there are none.
     """
 
     raw: Octets | None
@@ -36,7 +42,8 @@ class Original:
     unknown: frozenset[str] = frozenset()
     repeated: frozenset[str] = frozenset()
     partial: bool = False
-    odd: frozenset[str] | None = None
+    odd: Mapping[str, int] | None = None
+    beside: Mapping[str, str] | None = None
     without: str = "the content was not kept"
 
 
@@ -64,9 +71,9 @@ class Copy:
         return read_texts(self.octets, self.limits)
 
     @property
-    def odd(self) -> frozenset[str]:
-        """In what programs read it differently, by names of defects."""
-        return odd(self.print)
+    def beside(self) -> dict[str, str]:
+        """Its fields of `BESIDE`."""
+        return beside(self._header)
 
     def is_from(self, sender: str) -> bool:
         """Whether the addresses of its From, as a relay reads them, are among those of ``sender``, and there are any:
@@ -76,8 +83,11 @@ class Copy:
 
     def is_by_list(self, sender: str) -> bool:
         """Whether a mailing list put its own address in From, and that of the ``sender`` where replies go."""
-        moved = {one for name in _MOVED_TO for one in self._addresses(name)}
-        return likeness.is_via(sender, self.print.header("From") or "") and moved.issuperset(likeness.addresses(sender))
+        # To Cc a list adds him that has its answers go to itself.
+        fields = (*_MOVED_TO, b"cc") if b"list-id" in self._header.first else _MOVED_TO
+        moved, his = {one for name in fields for one in self._addresses(name)}, likeness.addresses(sender)
+        shown = self.print.header("From") or ""
+        return likeness.is_via(sender, shown) and bool(his) and moved.issuperset(his)
 
     def _addresses(self, name: bytes) -> list[str]:
         return likeness.addresses(likeness.bare(self._header.first.get(name, b"")))
@@ -92,9 +102,16 @@ class Copy:
         return self.clock() > self.until
 
 
-def odd(taken: Fingerprint) -> frozenset[str]:
-    """In what programs read a message differently: the defects of its structure but for a last part without its end."""
-    return frozenset(one.code for one in taken.defects if one.code != "unclosed")
+def odd(taken: Fingerprint) -> Counter[str]:
+    """In what programs read a message differently, and how often: the defects of its structure but for a last part
+    without its end."""
+    return Counter(one.code for one in taken.defects if one.code != "unclosed")
+
+
+def beside(header: mime.Header) -> dict[str, str]:
+    """The fields that show, or answer to, somebody beside the sender."""
+    names = ((name, name.lower().encode()) for name in BESIDE)
+    return {name: read(header.first[key]) for name, key in names if key in header.first}
 
 
 def read_texts(octets: bytes, limits: mime.Limits) -> dict[str, str]:

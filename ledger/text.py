@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from ledger import headertext
+from ledger.visible import SHOWN
 
 LINE: Final = 998
 """Octets of a line, its CRLF aside, that relays let pass (RFC 5322 section 2.1.1)."""
@@ -90,12 +91,14 @@ def joined(octets: bytes) -> bytes:
 
 
 def normal(text: str) -> str:
-    """Unicode NFC, without a byte order mark; every line end as LF, none at the end; no blanks at the ends of lines."""
+    """Unicode NFC, what Windows-1252 shows for U+0080 to U+009F in their place, without a byte order mark; every line
+    end as LF, none at the end; no blanks at the ends of lines."""
     text = text.removeprefix("\ufeff")
     if "\r" in text:
         # Encoders that took CRLF for LF have left two CRs.
         text = _LINE_END.sub("\n", text) if "\r\r" in text else text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
+        text = text.translate(SHOWN)
         # What UTF-7 and UTF-32 can smuggle in has no UTF-8.
         text = text.encode("utf-8", "replace").decode()
         if all(len(run) <= MARKS or _marks(run) <= MARKS for run in _FOREIGN.findall(text)):

@@ -30,7 +30,7 @@ _UNSEEN: Final = re.compile("[\u200b\ufeff\u00ad]")
 _ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|\bwww\.)[!#-;=?-~]+", re.IGNORECASE | re.ASCII)
 _STUFFED: Final = re.compile(r"^>+(?=From )", re.MULTILINE)
 # Browsers show Windows-1252 where a text says Latin-1, or names a character by its number.
-_SHOWN: Final = {code: bytes((code,)).decode("windows-1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
+SHOWN: Final = {code: bytes((code,)).decode("windows-1252", "ignore") or chr(code) for code in range(0x80, 0xA0)}
 _NUMBERS: Final = re.compile("&#[xX]?[0-9a-fA-F]{9,};?")
 # As browsers read a tag. Its blanks are these alone: any other is a part of a name or of a value.
 _NAME: Final = re.compile(r"/?([a-zA-Z][^ \t\n\r\f/>]*+)")
@@ -93,7 +93,7 @@ def read(text: str, *, markup: bool) -> Reading:
     """The reading of plain text, or of HTML where ``markup`` is true."""
     text = _MARKS.sub("", text)
     if not text.isascii():
-        text = _UNSEEN.sub("", text.translate(_SHOWN))
+        text = _UNSEEN.sub("", text.translate(SHOWN))
     links: list[str] = []
     if markup:
         text = _html(text, links)

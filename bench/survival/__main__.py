@@ -22,6 +22,7 @@ def main(product: Callable[[Path], Product] = Recorded) -> None:
     parser.add_argument("--limit", type=int, default=1000, help="copies of each change at most (default 1000)")
     parser.add_argument("--only", action="append", help="rows whose kind or hand holds this text; may be repeated")
     parser.add_argument("--own", action="store_true", help="our own hand only, no other software")
+    parser.add_argument("--sent", action="store_true", help="changed are mails that have From, Date and Message-ID")
     parser.add_argument("--out", type=Path, help="where to write the table, as Markdown")
     parser.add_argument("--failures", type=Path, help="where to write each copy that was not answered as it should be")
     arguments = parser.parse_args()
@@ -37,7 +38,7 @@ def main(product: Callable[[Path], Product] = Recorded) -> None:
         product(Path(data)) as asked,
     ):
         others = None if arguments.own else Path(scratch)
-        rows = run.run(mails, asked, others, arguments.limit, _chosen(arguments.only), _say)
+        rows = run.run(mails, asked, others, arguments.limit, _chosen(arguments.only), _say, sent=arguments.sent)
     fact = (
         f"{datetime.now(UTC):%Y-%m-%d}: {len(mails.recorded):,} messages recorded, {len(mails.strangers):,} never; "
         f"at most {arguments.limit:,} copies of each change; {time.perf_counter() - started:.0f} s"

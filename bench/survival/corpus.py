@@ -20,6 +20,7 @@ ONE_IN: Final = 20
 """One message of so many is never recorded: it must not be taken for another."""
 
 _BLANK = re.compile(r"\s+")
+_FIELD: Final = re.compile(rb"[!-9;-~]+[ \t]*:|[ \t]")
 _READ: Final = ("from", "to", "cc", "subject", "date", "message-id")
 
 
@@ -29,7 +30,8 @@ class Original:
 
     ``all``: what it shares with messages that cannot be told from it: all octets, or the body with the fields that
     people read. ``same``: that, and Message-ID with text. ``identifier``: its Message-ID. ``fields``: From, To, Subject
-    and Date.
+    and Date. ``sent``: whether it has what every mail has that was sent: From, Date and Message-ID, once each, in a
+    header of nothing but fields.
     """
 
     label: str
@@ -38,6 +40,7 @@ class Original:
     same: frozenset[str]
     identifier: str | None
     fields: str
+    sent: bool
 
     def twin(self, other: Original) -> bool:
         """Whether both have one Message-ID, or one of them none and all else that names a mail is equal: as the test
@@ -93,7 +96,17 @@ def _original(label: str, octets: bytes, digest: bytes) -> Original:
     said = _text(octets)
     with_text = {f"{identifier} {hashlib.sha256(said).hexdigest()}"} if identifier and said else set()
     named = " ".join(_BLANK.sub(" ", str(top.fields.get(name, ""))) for name in ("from", "to", "subject", "date"))
-    return Original(label, octets, whole, whole | with_text, identifier, named)
+    return Original(label, octets, whole, whole | with_text, identifier, named, _was_sent(octets))
+
+
+def _was_sent(octets: bytes) -> bool:
+    header = octets.partition(b"\r\n\r\n")[0]
+    lines = header.removeprefix(b">").split(b"\r\n")
+    lines = lines[1:] if lines[0].startswith(b"From ") else lines
+    if not all(_FIELD.match(line) for line in lines):
+        return False
+    names = [line.partition(b":")[0].strip().lower() for line in lines if line[:1] not in (b" ", b"\t")]
+    return all(names.count(name) == 1 for name in (b"from", b"date", b"message-id"))
 
 
 def _text(octets: bytes) -> bytes:

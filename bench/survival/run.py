@@ -29,8 +29,11 @@ def run(
     limit: int,
     only: Callable[[Change], bool],
     say: Say,
+    *,
+    sent: bool = False,
 ) -> list[Row]:
     """One row for each change, in the order of the table; ``say`` hears of what is left out and how it goes on.
+    ``sent``: of messages alone that have what every mail has that was sent; recorded are all of them.
 
     Without a ``scratch`` directory, which other hands need, our own hand alone is asked.
     """
@@ -43,7 +46,8 @@ def run(
             changes += hands.opened(stack, scratch, say)
         order = list(EXPECTED)
         changes.sort(key=lambda change: order.index(change.kind))
-        rows = [_row(change, corpus.recorded, product, originals, limit, say) for change in changes if only(change)]
+        messages = [one for one in corpus.recorded if one.sent or not sent]
+        rows = [_row(change, messages, product, originals, limit, say) for change in changes if only(change)]
     stranger = Change("stranger", "as they are", Copy)
     return [*rows, *([_row(stranger, corpus.strangers, product, originals, limit, say)] if only(stranger) else [])]
 

@@ -162,7 +162,7 @@ def test_a_large_one_comes_whole_and_in_pieces(served: Served) -> None:
                 assert len(pieces) > 1
                 assert coding == "gzip" or b"".join(pieces) == expected
         assert sha256(get(served, f"{told}/{path}").content).digest() == sha256(expected).digest()
-    assert served.service.opened == 0
+    until(lambda: served.service.opened == 0)
 
 
 def test_a_reader_who_goes_away_takes_no_memory_along(served: Served) -> None:

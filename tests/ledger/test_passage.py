@@ -349,3 +349,26 @@ def test_markup_is_compared_in_time_that_grows_with_it(before: str, unit: str, a
         return best
 
     assert seconds(200_000) < 7 * (seconds(50_000) + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "received"),
+    [
+        # A line break within quotes of a style ends a string that a blank does not.
+        ("<p style='font-family:\"Times New\";text-decoration:line-through'>no</p>", None),
+        ('<style>.a{font:"Times New"} .b{display:none}</style><p class=b>no</p>', None),
+        # Selected by what stands before it.
+        ("<html><head><style>p+div{display:none}</style></head><body><div>I agree.</div></body></html>", "<p>x</p>"),
+        ("<body><p>once</p></body>", "<br>" * 30),
+        ("<body><p>once</p></body>", "<table cellpadding=999><tr><td>x</td></tr></table>"),
+        ("<body><p>once</p></body>", "<div>" + "&nbsp; " * 5000 + "</div>"),
+        ("<body><p>once</p></body>", "<pre>x\n\n\n</pre>"),
+    ],
+)
+def test_markup_that_acts_from_afar_is_told(recorded: str, received: str | None) -> None:
+    copy = (
+        recorded.replace("Times New", "Times\nNew")
+        if received is None
+        else recorded.replace("<body>", "<body>" + received)
+    )
+    assert copy != recorded and "markup" in kinds(recorded, copy, markup=True)
