@@ -21,9 +21,7 @@ from ledger.event import (
     AccessDenied,
     BlockApplied,
     BlockLifted,
-    CertificateSealed,
     Clock,
-    Closing,
     Continued,
     Facts,
     MessageRecorded,
@@ -309,68 +307,6 @@ class Lift:
             if any(b.id == self.block for b in chain.blocks):
                 writes.append(Write(chain, "block.lifted", facts, self.source, act=self.act))
         return Plan(writes)
-
-
-@dataclass(slots=True)
-class Close:
-    """An act that closes chains: one entry on each covered recipient's chain, the message's and the log's.
-
-    ``facts`` is the type and ``said`` the kind's own facts; what closes a chain is added here, from the ledger itself.
-    ``own`` is sealed on the message's entry, ``sealed`` on the log's.
-    """
-
-    message: str
-    kind: str
-    facts: type[Closing]
-    said: dict[str, Any]
-    act: str
-    source: Source
-    number: int | None = None
-    pending: int = 0
-    sealed: Sequence[Sealed] = ()
-    own: Sequence[Sealed] = ()
-
-    @property
-    def refs(self) -> Sequence[tuple[str, int]]:
-        return ((self.message, 0),)
-
-    def plan(self, view: View) -> Plan:
-        message = view.chain(self.message, 0)
-        if len(view.log.keys) > MAX_ITEMS:
-            raise InvalidRequest("more key entries than a closing entry can name")
-        covered = view.recipients(message) if self.number is None else [view.chain(self.message, self.number)]
-        one = UNSET if self.number is None else f"r{self.number}"
-        rows: list[tuple[Chain, Closing]] = [(c, self.facts(**self.said)) for c in covered]
-        rows.append((message, self.facts(**self.said, recipients=len(covered), recipient=one)))
-        rows.append((view.log, self.facts(**self.said, message=self.message, keys=view.log.keys, pending=self.pending)))
-        sealed = {view.log.no: self.sealed, message.no: self.own}
-        return Plan(
-            [Write(c, self.kind, facts, self.source, sealed.get(c.no, ()), act=self.act) for c, facts in rows]
-        )
-
-
-@dataclass(slots=True)
-class Seal:
-    """A certificate was drawn: the hash of its file, which lies in the vault already. ``key`` (16 bytes) is of its
-    number: it is sealed once."""
-
-    message: str
-    facts: CertificateSealed
-    source: Source
-    blob: Blob
-    key: bytes
-
-    @property
-    def refs(self) -> Sequence[tuple[str, int]]:
-        return ((self.message, 0),)
-
-    def plan(self, view: View) -> Plan:
-        chain = view.chain(self.message, 0)
-        seq = view.recorded(chain, self.key)
-        if seq is not None:
-            return Plan([], repeats=seq)
-        write = Write(chain, "certificate.sealed", self.facts, self.source)
-        return Plan([write], key=(chain, self.key), blobs=[self.blob])
 
 
 @dataclass(slots=True)

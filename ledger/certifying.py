@@ -1,64 +1,76 @@
 """Issuing certificates, in this order, each step durable before the next:
 
-    refused if it would not be true -> certificate.issued closes the chains -> evidence of what was closed -> drawn by
-    whoever draws -> kept in the vault -> certificate.sealed
+    refused if it would not be true -> certificate.issued closes the chains -> evidence of what was closed, drawn ->
+    kept in the vault -> certificate.sealed -> (certificate.superseded)
 
-Killed after the first entry, the same request goes on where it ended; a number that was never sealed opens nothing.
-docs/format.md, "Certificates".
+Killed anywhere, the same request under the same key goes on where it ended; a number that was never sealed opens
+nothing. docs/format.md, "Certificates".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from msgspec import UNSET
 
-from ledger import blobs, claims, content, drafts, entry, event, evidence, export
-from ledger.act import Close, Seal
-from ledger.blobs import NAME_SIZE, Blob
+from ledger import certified, claims, drafts, entry, event, evidence, export, papers
+from ledger.act import Event
+from ledger.blobs import Blobs
+from ledger.certified import Status
 from ledger.claims import Claims
+from ledger.closing import Close, Seal
+from ledger.disclosure import parse
 from ledger.document import Claim, Evidence
-from ledger.errors import Adverse, Unavailable, UnknownReference
+from ledger.entry import Entry
+from ledger.errors import Adverse, Erased, FormatError, InvalidRequest, Refused, Unavailable, UnknownReference
 from ledger.event import Source
 from ledger.log import Log
 from ledger.sequencer import Outcome
+from ledger.transaction import Recorded
 from ledger.trust import Trust
-from ledger.vault import HEADER, KEY_SIZE
 
-Draw = Callable[[Evidence], bytes]
-"""Paper from evidence, and from nothing else."""
+Draw = Callable[[bytes], bytes]
+"""Paper from the octets of evidence, and from nothing else."""
 
 Actor = tuple[str, str]
-"""Who asks for it, as `Log.person` gives it."""
-
-_BEHIND: Final[Mapping[str, tuple[frozenset[str], str]]] = {
-    "delivery": (
-        frozenset(("relay.accepted", "delivery.delivered", "delivery.relayed")),
-        "nothing is recorded of a delivery, nor that a server took it over",
-    ),
-    "access": (frozenset(event.ACCESSES), "no access is recorded"),
-    "block": (frozenset(("block.applied",)), "no block is recorded"),
-}
-"""Of each kind that needs a fact behind it: any of these, or else why there is no certificate."""
+"""Who asks, as `Log.person` gives it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A certificate that is asked for: what it will say, and what of it evidence will prove."""
+class Service:
+    """What certificates say of who issues them: who runs the system, on which legal basis, and the address of the page
+    where a number can be looked up. Each may be None."""
 
-    claims: Claims
-    claim: Claim
+    operator: str | None = None
+    basis: str | None = None
+    verify: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate: its number, its file, the hash of that as `certificate.sealed` has it, and the act that issued
+    it."""
+
+    number: str
+    token: str
+    pdf: bytes
+    outcome: Outcome
 
 
 class Certifying:
     """Certificates of one log."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, draw: Draw, service: Service) -> None:
         self._log: Final = log
+        self._draw: Final = draw
+        self._service: Final = service
+
+    def issue(self, message: str, kind: str, *, actor: Actor, **asked: Any) -> Issued:
+        """All the steps. ``asked`` is as `ask` has it."""
+        return self.finish(self._log.write(self.ask(message, kind, actor=actor, **asked)))
 
     def ask(
         self,
@@ -68,61 +80,158 @@ class Certifying:
         actor: Actor,
         recipient: str | None = None,
         file: str | None = None,
-        shown: bool = True,
+        content: bool = True,
         language: str = "en",
         paper: str = "a4",
+        supersedes: str | None = None,
         source: Source = "api",
         key: bytes | None = None,
-    ) -> tuple[Asked, Close]:
-        """What will be said, and the act that closes its chains, made ready for `Log.submit`. ``key`` is that of the
-        request: one that was recorded before is answered as of then. Adverse where it would not be true, with the fact
-        in the way, and before anything is recorded; InvalidRequest, UnknownReference."""
+    ) -> Close:
+        """The act that closes its chains, made ready for `Log.submit`; `finish` takes what comes of it. ``key`` is that
+        of the request: one that was recorded before is answered as of then. Adverse where the certificate would not be
+        true, with the fact in the way, and before anything is recorded; InvalidRequest, UnknownReference."""
         log = self._log
         drafts.check_source(source)
-        if log.blobs is None:
-            raise Unavailable("there is no vault here to keep certificates in")
-        claim = export.claim_of(
-            message, recipient, "non_access" if kind == "non_access" else "history", None, log.message(message).files
-        )
-        if file is not None:
-            claim = export.claim_of(message, recipient, claim.kind, file, log.message(message).files)
+        self._vault()
+        number = claims.number(log.random(claims.NUMBER_SIZE))
+        said = {"recipient": recipient, "file": file, "supersedes": supersedes}
+        said |= {"operator": self._service.operator, "basis": self._service.basis, "verify": self._service.verify}
         try:
             made = claims.make(
                 certificate=kind,
-                content=shown,
+                content=content,
                 language=language,
                 message=message,
-                number=claims.number(log.random(claims.NUMBER_SIZE)),
+                number=number,
                 paper=paper,
-                **({} if recipient is None else {"recipient": recipient}),
-                **({} if file is None else {"file": file}),
+                token=self.token(number),
+                **{name: value for name, value in said.items() if value is not None},
             )
         except FormatError as error:
             raise InvalidRequest(str(error)) from None
         if key is None or not log.reader.requested(key):
-            self._check(made, claim)
-        closing = Close(
+            self._check(made, supersedes)
+        return Close(
             message=message,
             kind="certificate.issued",
             facts=event.CertificateIssued,
-            said={"certificate": kind, "claims": claims.digest(made), "number": made.number},
+            said={"certificate": kind, "claims": claims.digest(made), "number": number},
             act=log.new_id(),
             source=source,
             number=None if recipient is None else drafts.number_of(recipient),
             sealed=log.seal(actor[0], [("actor", actor[1])]),
             own=log.seal("", [(claims.FACT, claims.to_json(made))]),
         )
-        return Asked(made, claim), closing
 
-    def _check(self, made: Claims, claim: Claim) -> None:
+    def finish(self, done: Outcome) -> Issued:
+        """What is to follow once the act of `ask` is durable, as far as it was not done before. Adverse where what came
+        between the two is in the way: the number is withdrawn then. Erased, Unavailable."""
+        log, vault = self._log, self._vault()
+        issued = next(one for one in map(_decode, done.recorded) if one.facts.recipients is not UNSET)
+        made = self._claims(issued)
+        try:
+            return Issued(made.number, made.token, log.certificate(made.number), done)
+        except UnknownReference:
+            pass
+        try:
+            octets = evidence.format(self._evidence(made, done))
+        except Adverse:
+            self._mark(made.message, "certificate.withdrawn", {"number": made.number, "reason": "adverse"}, "system")
+            raise
+        pdf = self._draw(octets)
+        recipient = None if made.recipient is UNSET else made.recipient
+        blob = papers.keep(vault, log.id, made.message, made.number, recipient, pdf, log.random)
+        facts = event.CertificateSealed(number=made.number, sha256=sha256(pdf).hexdigest())
+        key = log.event_key("certificate", made.number)
+        try:
+            sealed = log.write(Seal(made.message, facts, issued.source, blob, key))
+        except Refused:
+            vault.delete(blob.name)
+            raise
+        if sealed.repeated:
+            # Somebody else with the same request was first.
+            vault.delete(blob.name)
+            pdf = log.certificate(made.number)
+        if made.supersedes is not UNSET and self.status(made.supersedes).superseded is None:
+            said = {"number": made.supersedes, "by": made.number}
+            self._mark(made.message, "certificate.superseded", said, issued.source)
+        return Issued(made.number, made.token, pdf, done)
+
+    def withdraw(self, number: str, reason: str | None = None, *, actor: Actor, source: Source = "api") -> Outcome:
+        """Say that a certificate is not to be relied on any longer. UnknownReference, InvalidRequest."""
+        drafts.check_source(source)
+        known = self.status(number)
+        if known.withdrawn is not None:
+            raise InvalidRequest(f"this certificate was withdrawn by entry {known.withdrawn.seq} before")
+        said = {"number": number} | ({} if reason is None else {"reason": reason})
+        return self._mark(known.message, "certificate.withdrawn", said, source, actor)
+
+    def token(self, number: str) -> str:
+        """What opens a certificate for whoever has the paper."""
+        return claims.number(self._log.ring.blind("certificate", number)[: claims.NUMBER_SIZE])
+
+    def status(self, number: str) -> Status:
+        """What the ledger says of a certificate that was sealed. UnknownReference."""
+        return self._log.certified(number)
+
+    def _vault(self) -> Blobs:
+        if self._log.blobs is None:
+            raise Unavailable("there is no vault here to keep certificates in")
+        return self._log.blobs
+
+    def _mark(
+        self, message: str, kind: str, said: dict[str, str], source: Source, actor: Actor | None = None
+    ) -> Outcome:
+        sealed = () if actor is None else self._log.seal(actor[0], [("actor", actor[1])])
+        return self._log.write(Event(message, 0, kind, drafts.facts_of(kind, said), source, sealed))
+
+    def _claims(self, issued: Entry) -> Claims:
+        for text in self._log.disclosures([issued.seq]).get(issued.seq, ()):
+            said = parse(text)
+            if said.name == claims.FACT:
+                return claims.from_json(said.value)
+        raise Erased("what this certificate was to say was erased")
+
+    def _check(self, made: Claims, supersedes: str | None) -> None:
         """Adverse where it would not be true."""
+        log = self._log
+        own = log.message(made.message)
+        claim = _claim_of(made, own.files)
+        chains = log.reader.recipients(own)
+        if made.recipient is not UNSET:
+            chains = [chain for chain in chains if f"r{chain.ordinal}" == made.recipient]
+            if not chains:
+                raise UnknownReference("the message has no such recipient")
+        if supersedes is not None:
+            before = self.status(supersedes)
+            if before.message != made.message or before.recipient != (made.recipient or None):
+                raise InvalidRequest("a certificate takes the place of one about the same message and recipient")
         if made.certificate == "non_access":
-            self._log.rehearse(claim)
-        elif made.certificate in _BEHIND:
-            wanted, without = _BEHIND[made.certificate]
-            message = self._log.message(made.message)
-            chains = [message, *self._log.reader.recipients(message)]
-            if made.recipient is not UNSET:
-                chains = [chain for chain in chains if f"r{chain.ordinal}" == made.recipient]
-            if not any(_is_any(data, wanted) for chain in chains for _, data in self._log.reader.chain_entries(chain)):
-                raise Adverse(without)
+            choose = export.may_print(made, log.id)
+            export.rehearse(log.reader, log.disclosures, claim, log.checkpoint()[1], log.now(), choose)
+            return
+        held = [[entry.decode(data) for _, data in log.reader.chain_entries(chain)] for chain in (own, *chains)]
+        certified.check_behind(made, held[0], held[1:])
+
+    def _evidence(self, made: Claims, done: Outcome) -> Evidence:
+        log = self._log
+        claim = _claim_of(made, log.message(made.message).files)
+        choose = export.may_print(made, log.id)
+        found = export.assemble(log.reader, log.disclosures, claim, done.recorded, done.checkpoint, choose)
+        if claim.kind == "non_access":
+            trust = Trust.of(*(key.vkey for key in log.ring.keys))
+            check = evidence.check(evidence.format(found), trust).check("no_access_recorded")
+            if check.status != "passed":
+                raise Adverse(check.detail)
+        return found
+
+
+def _decode(recorded: Recorded) -> Any:
+    return entry.decode(recorded.data)
+
+
+def _claim_of(made: Claims, files: int) -> Claim:
+    kind = "non_access" if made.certificate == "non_access" else "history"
+    recipient = None if made.recipient is UNSET else made.recipient
+    file = None if made.file is UNSET or kind == "history" else made.file
+    return export.claim_of(made.message, recipient, kind, file, files)

@@ -1,12 +1,13 @@
 """What a certificate is to say, settled before it is drawn: of which message and whom, of which kind, how much of it is
 shown, in which language, on which paper.
 
-`certificate.issued` commits to these octets by their hash and seals them on the message's chain, so that evidence of the
-certificate holds them; from the evidence alone the paper is drawn. docs/format.md, "Certificates".
+`certificate.issued` commits to these octets by their hash and seals them on the message's chain, so that evidence of
+the certificate holds them; from the evidence alone the paper is drawn. docs/format.md, "Certificates".
 """
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -29,18 +30,20 @@ Language = Literal["de", "en", "fr", "nl"]
 Paper = Literal["a4", "letter"]
 Number = Annotated[str, Meta(pattern=r"^[a-z2-7]{4}(-[a-z2-7]{4}){3}\Z")]
 Drawing = Annotated[str, Meta(pattern=r"^postseal-certificate/[1-9][0-9]{0,3}\Z")]
+Address = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,200}\Z")]
+Words = Annotated[str, Meta(min_length=1, max_length=500)]
 
-PART: Final = "certificate."
-"""Begins the name of the part of a message that a certificate of it is kept as; its number follows."""
-
+_NUMBER: Final = re.compile(r"[a-z2-7]{4}(-[a-z2-7]{4}){3}").fullmatch
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NUMBER_SIZE: Final = 10
-"""Random octets of a number: it is hard to guess, and no secret."""
+"""Octets of a number, which are random: it is hard to guess, and no secret."""
 
 
 class Claims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """``content``: whether subject, names and hashes are shown, or the facts alone. ``recipient`` where it is of one
-    and names no other; ``file`` where it is of access to one file."""
+    """``content``: whether subject, names and hashes are shown, or the facts alone. ``token`` opens it where it can be
+    looked up, at ``verify`` if there is such a page. ``recipient`` where it is of one and names no other; ``file``
+    where it is of access to one file. ``operator`` runs the system, and has said on which legal ``basis``;
+    ``supersedes`` is the number of the one that it takes the place of."""
 
     certificate: Kind
     content: bool
@@ -50,8 +53,13 @@ class Claims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     message: Id
     number: Number
     paper: Paper
+    token: Number
+    basis: Words | UnsetType = UNSET
     file: File | UnsetType = UNSET
+    operator: Words | UnsetType = UNSET
     recipient: Recipient | UnsetType = UNSET
+    supersedes: Number | UnsetType = UNSET
+    verify: Address | UnsetType = UNSET
 
 
 def make(**said: Any) -> Claims:
@@ -59,11 +67,20 @@ def make(**said: Any) -> Claims:
     return _convert({"drawing": DRAWING, "format": "postseal-claims/1"} | said)
 
 
-def number(random: bytes) -> Code:
-    """A fresh number from `NUMBER_SIZE` random octets: sixteen letters and digits in groups of four."""
-    value = int.from_bytes(random, "big")
+def number(octets: bytes) -> Code:
+    """A number, or a token, of `NUMBER_SIZE` octets: sixteen letters and digits in groups of four."""
+    value = int.from_bytes(octets, "big")
     word = "".join(_ALPHABET[value >> 5 * place & 31] for place in range(15, -1, -1))
     return "-".join(word[at : at + 4] for at in range(0, 16, 4))
+
+
+def typed(word: str) -> Code:
+    """A number or a token as somebody may have typed it from paper. FormatError where it is none."""
+    letters = "".join(word.split()).replace("-", "").lower()
+    spelled = "-".join(letters[at : at + 4] for at in range(0, len(letters), 4)) if len(letters) <= 64 else ""
+    if _NUMBER(spelled) is None:
+        raise FormatError("a number has sixteen letters and digits")
+    return spelled
 
 
 def to_json(claims: Claims) -> dict[str, Json]:

@@ -16,9 +16,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from ledger import absence, case, entry, event, evidence
+from ledger import absence, case, claims, entry, event, evidence
 from ledger.canonical import Json
 from ledger.case import Item
+from ledger.claims import Claims
 from ledger.complete import Closing
 from ledger.disclosure import digest, parse
 from ledger.document import Claim, Evidence, Held
@@ -35,6 +36,9 @@ from ledger.verdict import NotChecked
 _OTHERS: Final = frozenset({"cc", "dkim", "relaxed.headers", "signatures", "to"})
 _OURS: Final = frozenset({"actor", "reason_text"})
 _RECIPIENT: Final = re.compile(r"r[1-9][0-9]{0,4}").fullmatch
+_FILE: Final = re.compile(r"f[1-9][0-9]{0,4}").fullmatch
+_PARTIES: Final = frozenset({"actor", "cc", "date", "from", "mail_from", "message_id", "to"})
+"""What says between whom a message went, when, and which one it is, and nothing of what is in it."""
 
 Disclosures = Callable[[Sequence[int]], Mapping[int, list[str]]]
 Choose = Callable[[Entry, str], bool]
@@ -46,7 +50,7 @@ def may_show(message: str, recipient: str | None, log: str, only: Collection[str
     or a person of ours. With ``only``, of that nothing but these names among what recorded the message."""
 
     def choose(held: Entry, name: str) -> bool:
-        if held.chain == log:
+        if held.chain == log or name == claims.FACT:
             return False
         if only is not None and (name not in only or not held.kind.startswith("message.recorded")):
             return False
@@ -59,6 +63,28 @@ def may_show(message: str, recipient: str | None, log: str, only: Collection[str
         if not held.kind.startswith("message.recorded"):
             return False
         return name not in _OTHERS and (_RECIPIENT(name) is None or name == recipient)
+
+    return choose
+
+
+def may_print(made: Claims, log: str) -> Choose:
+    """The same for a certificate: its own claims; and where it is of the facts alone, nothing of what the message said,
+    unless that is what they are about."""
+    recipient = None if made.recipient is UNSET else made.recipient
+    allowed = may_show(made.message, recipient, log)
+
+    def choose(held: Entry, name: str) -> bool:
+        if name == claims.FACT and held.kind == "certificate.issued":
+            facts: Any = held.facts
+            return held.chain == made.message and facts.number == made.number
+        if not allowed(held, name):
+            return False
+        if made.content or held.chain != made.message or not held.kind.startswith("message.recorded"):
+            return True
+        # Whether a file waited behind a link is sealed with its name.
+        if made.certificate == "non_access" and _FILE(name) is not None:
+            return True
+        return name in _PARTIES or _RECIPIENT(name) is not None
 
     return choose
 

@@ -24,6 +24,7 @@ from ledger.blobs import Blobs
 from ledger.canonical import Json
 from ledger.chance import Chance
 from ledger.checkpoint import Checkpoint
+from ledger.closing import Close
 from ledger.document import Claim, Evidence
 from ledger.envelope import Envelope
 from ledger.errors import Adverse, Blocked, LedgerError, ProofError, Refused, RolledBack, StartRefused
@@ -331,7 +332,7 @@ class Log(Keeping):
         source: Source = "api",
         key: bytes | None = None,
         show: Collection[str] = (),
-    ) -> tuple[Claim, act.Close]:
+    ) -> tuple[Claim, Close]:
         """What is claimed, and the act that closes its chains, made ready for `submit`; `assemble` then makes the
         evidence. ``kind`` is ``history`` or ``non_access``; without ``recipient`` it covers all; ``actor`` as `person`
         gives it. Before anything is closed: a claim that cannot be made is to leave no trace. Adverse where non-access
@@ -343,7 +344,7 @@ class Log(Keeping):
         if kind == "non_access" and (key is None or not self.reader.requested(key)):
             choose = export.may_show(message, recipient, self.id)
             export.rehearse(self.reader, self.disclosures, claim, self.checkpoint()[1], self._now(), choose)
-        closing = act.Close(
+        closing = Close(
             message=message,
             kind="evidence.exported",
             facts=event.EvidenceExported,

@@ -166,6 +166,14 @@ class Preparing(Reading):
         """A fresh id."""
         return uuid7(self._now(), self._chance(10))
 
+    def random(self, size: int) -> bytes:
+        """So many random octets."""
+        return self._chance(size)
+
+    def now(self) -> int:
+        """The instant of this log's clock."""
+        return self._now()
+
 
 def _reason(kind: str, hold: str, reason: str | None) -> str | UnsetType:
     """InvalidRequest unless these are a hold's words."""

@@ -8,8 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Self
 
-from ledger import blobs, claims, content, drafts, entry, vault
+from msgspec import UNSET
+
+from ledger import blobs, certified, content, drafts, entry, papers, vault
 from ledger.blobs import Blob, Blobs
+from ledger.certified import Status
 from ledger.content import Content
 from ledger.drafts import Opening
 from ledger.errors import Damaged, Erased, SecretError, Unavailable, UnknownReference
@@ -139,22 +142,33 @@ class Reading:
         this number was sealed; Erased where what it told of was; Damaged, Unavailable."""
         if self.blobs is None:
             raise Unavailable("there is no vault here to read certificates from")
-        part = claims.PART + number
-        no = self.reader.part(part)
-        if no is None:
-            raise UnknownReference("no certificate of this number is kept here")
-        message = self.reader.numbered([no])[0]
+        known = self.certified(number)
+        part = papers.PART + number
+        message = self.message(known.message)
         row = next((row for row in self.reader.blobs(message) if row[0] == part), None)
         if row is None:
-            raise Erased("what this certificate told of was erased, and it with that")
-        blob = self._blob(message, row)
-        octets = b"".join(blobs.decrypt(blob, self.id, message.id, self.blobs.get(blob.name)))
-        for _, data in self.reader.chain_entries(message):
-            if _SEALED in data:
-                facts: Any = entry.decode(data).facts
-                if facts.number == number and facts.sha256 == sha256(octets).hexdigest():
-                    return octets
-        raise Damaged("this certificate is not the one whose hash was recorded")
+            raise Erased("what this certificate told of was erased, and its file with that")
+        octets = papers.read(self.blobs, self.id, message.id, self._blob(message, row))
+        if sha256(octets).hexdigest() != known.sha256:
+            raise Damaged("this certificate is not the one whose hash was recorded")
+        return octets
+
+    def certified(self, number: str) -> Status:
+        """What the ledger says of a certificate that was sealed. UnknownReference."""
+        no = self.reader.part(papers.PART + number)
+        for message in () if no is None else self.reader.numbered([no]):
+            own = [entry.decode(data) for _, data in self.reader.chain_entries(message)]
+            issued: Any = None
+            for one in own:
+                facts: Any = one.facts
+                if one.kind == "certificate.issued" and facts.number == number:
+                    issued = facts
+                elif one.kind == "certificate.sealed" and facts.number == number and issued is not None:
+                    recipient = None if issued.recipient is UNSET else issued.recipient
+                    superseded, withdrawn = certified.became(number, own)
+                    kind, digest = issued.certificate, facts.sha256
+                    return Status(number, kind, message.id, recipient, one, digest, superseded, withdrawn)
+        raise UnknownReference("no certificate of this number is kept here")
 
     def _blob(self, message: Chain, row: Row) -> Blob:
         part, name, size, small, wrapped, subject, epoch, data_key = row
@@ -170,4 +184,3 @@ class Reading:
 
 
 _ERASED: Final = b'"kind":"erasure.done"'
-_SEALED: Final = b'"kind":"certificate.sealed"'

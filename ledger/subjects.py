@@ -14,14 +14,15 @@ from ledger.erasure import Part
 from ledger.errors import InvalidRequest, UnknownReference
 from ledger.reading import Reading
 from ledger.state import Chain
-from ledger.vault import HEADER, SENDER, SHARED
+from ledger.vault import HEADER, RECIPIENT, SENDER, SHARED
 
 
 def of_message(reading: Reading, message: str) -> list[Part]:
     """Everything there is of a message and its recipients."""
     own = reading.message(message)
-    parts = [Part(message, 0, (message, message + SENDER, message + SHARED, *_header(reading, message)))]
-    return parts + [Part(message, chain.ordinal, (chain.id,)) for chain in reading.reader.recipients(own)]
+    chains = reading.reader.recipients(own)
+    parts = [Part(message, 0, (message, message + SENDER, message + SHARED, *_beside(reading, message, chains)))]
+    return parts + [Part(message, chain.ordinal, (chain.id,)) for chain in chains]
 
 
 def of_recipient(reading: Reading, message: str, number: int) -> list[Part]:
@@ -37,14 +38,16 @@ def _recipients(reading: Reading, message: str, chains: Sequence[Chain]) -> list
     shared = (message + SHARED,) if any(_is_named(said, f"r{chain.ordinal}") for chain in chains) else ()
     # The header block may name him wherever he stands.
     return [
-        Part(message, 0, (*shared, *_header(reading, message))),
+        Part(message, 0, (*shared, *_beside(reading, message, chains))),
         *(Part(message, chain.ordinal, (chain.id,)) for chain in chains),
     ]
 
 
-def _header(reading: Reading, message: str) -> tuple[str, ...]:
-    """The subject of what may name anybody who sent or received the message, where there is such."""
-    return tuple(reading.reader.data_keys([message + HEADER]))
+def _beside(reading: Reading, message: str, chains: Iterable[Chain]) -> tuple[str, ...]:
+    """The subjects, where there are such, of what may name anybody who sent or received the message, and of the
+    certificates for these recipients."""
+    theirs = (f"{message}{RECIPIENT}{chain.ordinal}" for chain in chains)
+    return tuple(reading.reader.data_keys([message + HEADER, *theirs]))
 
 
 def _is_named(said: Mapping[str, Any], recipient: str) -> bool:
@@ -87,4 +90,6 @@ def _in_message(reading: Reading, message: Chain, subjects: set[str]) -> list[Pa
     chains = [chain for chain in reading.reader.recipients(message) if chain.id in theirs] if theirs else []
     parts = _recipients(reading, message.id, chains)
     keys = own.union(parts[0].keys) if chains else own
-    return [Part(message.id, 0, tuple(sorted({*keys, *_header(reading, message.id)}))), *parts[1:]]
+    # Certificates name the sender: somebody is that who is found in what stands under a key of the message itself.
+    named = reading.reader.recipients(message) if own.difference({message.id + SHARED}) else ()
+    return [Part(message.id, 0, tuple(sorted({*keys, *_beside(reading, message.id, named)}))), *parts[1:]]

@@ -15,8 +15,9 @@ from msgspec import UNSET, Struct
 
 from ledger import entry as entries
 from ledger import pending, tiles
-from ledger.act import Event, Recording, Seal
+from ledger.act import Event, Recording
 from ledger.blobs import Blob
+from ledger.closing import Seal
 from ledger.entry import TYPES, Entry
 from ledger.errors import UnknownReference
 from ledger.event import MAX_ITEMS, Continued, Facts, Stepped

@@ -35,6 +35,10 @@ HEADER: Final = ":header"
 """Ends the subject of what may name anybody who sent or received a message, whatever its To and Cc say (there is also
 ``Received: ... for <him>``): the erasure of each of them destroys it."""
 
+RECIPIENT: Final = ":r"
+"""Stands in the subject of a certificate for one recipient, before his number: it names him and the sender, and the
+erasure of each of them destroys it."""
+
 BESIDE: Final = (SHARED, SENDER, HEADER)
 """What ends the subjects beside the message's own that facts of the message itself are sealed under."""
 

@@ -1,4 +1,5 @@
-"""The table ``blobs``, and the blobs themselves, held against the entries that say what is kept, and its hash."""
+"""The table ``blobs``, and the blobs themselves, held against the entries that say what is kept, and its hash. Those of
+certificates are left to `ledger.store.papers`."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from ledger import blobs, content, disclosure, entry, vault
 from ledger.blobs import Blob, Blobs
 from ledger.content import PARTS, Content
 from ledger.errors import LedgerError
+from ledger.papers import PART
+from ledger.store import papers
 from ledger.store import tables as t
 from ledger.store.append import Row
 from ledger.store.lookups import Keys
@@ -23,8 +26,14 @@ def findings(
     """A sentence for everything that is wrong. ``erasing`` are the numbers of the messages (0: the log) on whose chains
     an erasure is recorded. Blobs are read only with ``keys`` and a ``store``."""
     expected = _expected(reader)
+    certificates: dict[int, list[Row]] = {}
     with reader.snapshot() as connection:
-        for no, rows in _by_message(connection):
+        for no, found in _by_message(connection):
+            rows = [row for row in found if not row[1].startswith(PART)]
+            if len(rows) < len(found):
+                certificates[no] = [row for row in found if row[1].startswith(PART)]
+            if not rows:
+                continue
             if no not in expected:
                 yield f"blobs: {len(rows)} rows are of no message that was kept, the first is of chain {no}"
                 continue
@@ -38,6 +47,7 @@ def findings(
     for no in sorted(expected):
         if not (no in erasing or 0 in erasing):
             yield f"blobs: the content of chain {no} is missing, and no entry tells of an erasure"
+    yield from papers.findings(papers.sealed(reader), certificates, keys, log, erasing, store)
 
 
 def _expected(reader: Reader) -> dict[int, tuple[int, str]]:

@@ -224,8 +224,11 @@ class Reader:
 
     def data_keys(self, subjects: Sequence[str]) -> list[str]:
         """Those of these subjects that have a data key."""
+        subject = t.data_keys.c.subject
         with snapshot(self._engine) as connection:
-            return list(connection.scalars(select(t.data_keys.c.subject).where(t.data_keys.c.subject.in_(subjects))))
+            # A statement takes some ten thousand parameters, and a message may have more recipients.
+            some = (subjects[at : at + CHUNK] for at in range(0, len(subjects), CHUNK))
+            return [one for part in some for one in connection.scalars(select(subject).where(subject.in_(part)))]
 
     def sealed_under(self, subject: str) -> list[int]:
         """Every entry on which something is sealed under this data key. Goes through the whole table."""

@@ -13,7 +13,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
 
 metadata: Final = MetaData()
 
@@ -72,7 +84,7 @@ blobs: Final = Table(
     # What is kept of a message, and the key that opens it: docs/format.md, "Blobs". What it says of itself is bound to
     # the wrapped key.
     Column("message", _Big, primary_key=True),  # chains.no of the message
-    Column("part", Text, primary_key=True),  # ledger.content.PARTS, or ledger.claims.PART and a number
+    Column("part", Text, primary_key=True),  # ledger.content.PARTS, or ledger.papers.PART and a number
     Column("name", Text, nullable=False, unique=True),  # where it lies
     Column("size", _Big, nullable=False),  # octets of what it holds
     Column("small", _Big, nullable=False),  # how many of these are a header made for it

@@ -11,7 +11,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from ledger import act, disclosure, drafts, entry, evidence
+from ledger import closing, disclosure, drafts, entry, evidence
 from ledger.act import Heartbeat, Own
 from ledger.entry import Entry
 from ledger.event import Instance
@@ -370,7 +370,7 @@ def in_between(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     write = gathering.write
 
     async def slow(submission: Submission) -> Any:
-        if isinstance(submission.act, act.Close) and submission.act.message in messages:
+        if isinstance(submission.act, closing.Close) and submission.act.message in messages:
             told = download(served.log, submission.act.message, "r1", source="webhook")
             await anyio.to_thread.run_sync(served.log.write, told)
         return await write(submission)

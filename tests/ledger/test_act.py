@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ledger import act, entry, event, schema
+from ledger import act, closing, entry, event, schema
 from ledger.act import Event
 from ledger.errors import Blocked, InvalidRequest, LedgerError, UnknownReference
 from ledger.log import Log, RecordedMessage
@@ -167,8 +167,8 @@ def test_unknown_references_are_refused(stand: Stand) -> None:
         block(log, m, "recipient", number=3),
         lift(log, m, nobody),
         lift(log, other.message, nobody),
-        act.Close(nobody, "evidence.exported", event.EvidenceExported, {"evidence": nobody}, nobody, "api"),
-        act.Close(m, "evidence.exported", event.EvidenceExported, {"evidence": nobody}, nobody, "api", number=3),
+        closing.Close(nobody, "evidence.exported", event.EvidenceExported, {"evidence": nobody}, nobody, "api"),
+        closing.Close(m, "evidence.exported", event.EvidenceExported, {"evidence": nobody}, nobody, "api", number=3),
     ]
     for what in unknown:
         assert isinstance(refusal(stand, what), UnknownReference), what

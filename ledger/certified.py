@@ -1,0 +1,155 @@
+"""Certificates as evidence and entries show them: what one claims, whether that is so, and what became of it.
+
+Everything here is computed from entries. Whoever prints, refuses or verifies a certificate asks the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from ledger import claims, complete
+from ledger.case import Case, Item
+from ledger.claims import Claims
+from ledger.complete import Closing
+from ledger.entry import Entry
+from ledger.errors import Adverse, ProofError, UnknownReference
+from ledger.event import ACCESSES
+
+LOST: Final = frozenset(("delivery.bounced", "delivery.expired", "relay.failed"))
+"""What ends the way of a message to a recipient, until something else is recorded."""
+
+DELIVERIES: Final = frozenset(("relay.accepted", "delivery.delivered", "delivery.relayed"))
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A certificate in evidence: what it claims, the act that issued it, and the chains that it covers."""
+
+    claims: Claims
+    closing: Closing
+    message: Sequence[Item]
+    recipients: Sequence[Sequence[Item]]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a ledger says of a certificate that was sealed: of which kind, message and recipient (None for all), the
+    entry that sealed it, the hash of its file, and what became of it: superseded, by which number, or withdrawn, by
+    which entry."""
+
+    number: str
+    kind: str
+    message: str
+    recipient: str | None
+    sealed: Entry
+    sha256: str
+    superseded: str | None = None
+    withdrawn: Entry | None = None
+
+
+def of(case: Case) -> Certified:
+    """The certificate that evidence is the twin of. ProofError, FormatError where it is of none, or of another one than
+    it says."""
+    closing = complete.check_complete(case)
+    issued = closing.message
+    if issued.kind != "certificate.issued":
+        raise ProofError(f"the evidence ends at entry {issued.seq}, a {issued.kind}, and not where one was issued")
+    if claims.FACT not in issued.disclosed:
+        raise ProofError(f"what was to be certified is not disclosed on entry {issued.seq}")
+    made = claims.from_json(issued.disclosed[claims.FACT])
+    facts, claim = issued.facts, case.claim
+    if claims.digest(made) != facts.claims:
+        raise ProofError(f"entry {issued.seq} was for other claims than are disclosed on it")
+    of_kind = "non_access" if made.certificate == "non_access" else "history"
+    file = made.file if of_kind == "non_access" else UNSET
+    wanted = (made.message, made.recipient, of_kind, file, made.number, made.certificate)
+    if wanted != (claim.message, claim.recipient, claim.kind, claim.file, facts.number, facts.certificate):
+        raise ProofError("the evidence is of another message, recipient, file or kind than the certificate")
+    if facts.recipient != made.recipient:
+        raise ProofError(f"entry {issued.seq} closes the chain of {facts.recipient or 'all'}, which it is not of")
+    return Certified(made, closing, case.message, complete.covered_chains(case))
+
+
+def check_behind(made: Claims, message: Sequence[Entry], recipients: Iterable[Sequence[Entry]]) -> None:
+    """Adverse where nothing stands behind what is to be certified, for any recipient that it covers. Of non-access the
+    rehearsal decides."""
+    if message[0].kind != "message.recorded":
+        raise Adverse("the message was refused: there is nothing to certify of it")
+    chains = list(recipients)
+    if made.file is not UNSET and int(made.file[1:]) > message[0].facts.files:  # type: ignore[attr-defined]
+        raise UnknownReference(f"the message has no {made.file}")
+    if made.certificate == "delivery" and not any(delivery(chain) for chain in chains):
+        lost = next((one for chain in chains for one in reversed(chain) if one.kind in LOST), None)
+        if lost is not None:
+            raise Adverse(f"entry {lost.seq}: {lost.kind} was recorded at {lost.at}, and no delivery after it")
+        raise Adverse("no delivery is recorded, nor that a server took the message over")
+    if made.certificate == "access" and not any(accesses(chain, made.file) for chain in chains):
+        machine = next((one for chain in chains for one in chain if one.kind in ACCESSES), None)
+        if machine is not None:
+            raise Adverse(f"no access is recorded but by machines, the first of them in entry {machine.seq}")
+        raise Adverse("no access is recorded")
+    if made.certificate == "block" and not any(blocks(chain, made.file) for chain in chains):
+        raise Adverse("no block is recorded")
+
+
+def delivery(chain: Sequence[Entry]) -> Entry | None:
+    """The earliest entry of the strongest kind that says a message went on its way to its recipient: delivered before
+    taken over. None where it was lost afterwards, and nothing came later."""
+    found = [one for one in chain if one.kind in DELIVERIES]
+    lost = [one.seq for one in chain if one.kind in LOST]
+    delivered = [one for one in found if one.kind == "delivery.delivered"]
+    if delivered:
+        return delivered[0]
+    found = [one for one in found if not lost or one.seq > lost[-1]]
+    return found[0] if found else None
+
+
+def accesses(chain: Sequence[Entry], file: Any = UNSET) -> list[Entry]:
+    """What is recorded of access, but for what machines made; of one ``file``, or of anything."""
+    known = agents(chain)
+    return [one for one in chain if is_access(one, file) and known.get(one.seq) != "machine"]
+
+
+def is_access(one: Entry, file: Any = UNSET) -> bool:
+    """Whether an entry is of access to this file, or may be."""
+    of = getattr(one.facts, "file", UNSET)
+    return one.kind in ACCESSES and (UNSET in (of, file) or of == file)
+
+
+def blocks(chain: Sequence[Entry], file: Any = UNSET) -> list[Entry]:
+    """The entries that applied a block here, to this file or to any."""
+    kinds = ("block.applied", "block.applied.continued")
+    return [one for one in chain if one.kind in kinds and (file is UNSET or file in (_files(one) or ()))]
+
+
+def _files(one: Entry) -> Sequence[str]:
+    found: Sequence[str] = one.facts.files  # type: ignore[attr-defined]
+    return found
+
+
+def agents(entries: Iterable[Entry]) -> Mapping[int, str]:
+    """Who is judged to have made an event (``machine``, ``person``, ``unknown``), by its seq; what was judged anew
+    counts as judged last."""
+    found: dict[int, str] = {}
+    for one in entries:
+        facts: Any = one.facts
+        verdict = getattr(facts, "verdict", UNSET)
+        if verdict is not UNSET:
+            found[facts.event if one.kind == "event.reclassified" else one.seq] = verdict.agent
+    return found
+
+
+def became(number: str, message: Sequence[Entry]) -> tuple[str | None, Entry | None]:
+    """By which number a certificate was superseded, and the entry that withdrew it; each the first, or None."""
+    superseded, withdrawn = None, None
+    for one in message:
+        facts: Any = one.facts
+        if one.kind == "certificate.superseded" and facts.number == number:
+            superseded = superseded or facts.by
+        elif one.kind == "certificate.withdrawn" and facts.number == number:
+            withdrawn = withdrawn or one
+    return superseded, withdrawn
