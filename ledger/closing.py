@@ -9,7 +9,8 @@ from typing import Any
 from msgspec import UNSET
 
 from ledger.blobs import Blob
-from ledger.event import CertificateSealed, Closing, Source
+from ledger.errors import InvalidRequest
+from ledger.event import MAX_ITEMS, CertificateSealed, Closing, Source
 from ledger.plan import Plan, Sealed, View, Write
 from ledger.state import Chain
 

@@ -11,7 +11,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from ledger import closing, disclosure, drafts, entry, evidence
+from ledger import act, closing, disclosure, drafts, entry, evidence
 from ledger.act import Heartbeat, Own
 from ledger.entry import Entry
 from ledger.event import Instance
