@@ -39,6 +39,9 @@ OLE: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 """How the files begin in which Outlook saves a mail as its own program has it, and not as it was sent."""
 
 MESSAGES: Final = frozenset(("message/rfc822", "message/global"))
+_PIECE: Final = 1 << 18
+"""Octets of a large message that are looked through at a time."""
+
 _APART: Final = frozenset(("alternative", "digest", "encrypted", "related", "report", "signed"))
 WITHIN: Final = rf"(mixed|{'|'.join(sorted(_APART))})(/(mixed|{'|'.join(sorted(_APART))})){{0,99}}"
 
@@ -118,9 +121,29 @@ def normalise(octets: bytes) -> bytes:
     """``octets`` with every bare LF made CRLF; the same object if there was none. Idempotent."""
     if b"\r" not in octets:
         return octets.replace(b"\n", b"\r\n")
-    if octets.count(b"\n") == octets.count(b"\r\n"):
+    if all(_is_normal(octets, start, stop) for start, stop in _pieces(octets)):
         return octets
     return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _pieces(octets: bytes) -> Iterator[tuple[int, int]]:
+    """Where whole lines begin and end, about `_PIECE` octets of them at a time."""
+    start = 0
+    while start < len(octets):
+        stop = octets.find(b"\n", start + _PIECE) + 1 or len(octets)
+        yield start, stop
+        start = stop
+
+
+def _is_normal(octets: bytes, start: int, stop: int) -> bool:
+    """Whether every LF between the two places follows a CR."""
+    ends = octets.count(b"\n", start, stop)
+    # Encoded files have lines of one length. Then to look at each line's end is enough, and four times as fast as to
+    # look for two octets everywhere: if that many LF stand there, none stands elsewhere.
+    first = octets.find(b"\n", start, stop)
+    if first > start and octets[first : stop : first + 1 - start] == b"\n" * ends:
+        return octets[first - 1 : stop : first + 1 - start].startswith(b"\r" * ends)
+    return ends == octets.count(b"\r\n", start, stop)
 
 
 # Every LF here follows a CR, and no alternative can match the same octet in two ways, so a match is linear.
@@ -308,7 +331,7 @@ class Walk:
             self.defects.append(Defect(here, "no-boundary"))
             return []
         needle, spans, opened, at = b"--" + boundary, [], -1, start
-        while (found := buffer.find(needle, at, end)) >= 0:
+        while (found := _find(buffer, needle, at, end)) >= 0:
             self.check_time()
             at = found + len(needle)
             if found != start and not buffer.startswith(b"\r\n", found - 2):
@@ -336,6 +359,17 @@ class Walk:
             spans.append((opened, end))
         self.defects.append(Defect(here, "unclosed" if spans else "no-parts"))
         return spans
+
+
+def _find(buffer: bytes, needle: bytes, start: int, end: int) -> int:
+    """Where ``needle``, which begins with a hyphen, stands next, or -1. One octet is looked for ten times as fast as
+    several, and base64 has none of these."""
+    while (at := buffer.find(b"-", start, end)) >= 0:
+        start = min(at + _PIECE, end)
+        found = buffer.find(needle, at, min(start + len(needle) - 1, end))
+        if found >= 0:
+            return found
+    return -1
 
 
 def bare_id(value: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,41 @@ def test_line_ends() -> None:
     assert mime.normalise(b"a\nb\r\nc\rd\r\r\ne\n\rf\n\n") == b"a\r\nb\r\nc\rd\r\r\ne\r\n\rf\r\n\r\n"
     whole = b"a: b\r\n\r\nc\r\n"
     assert mime.normalise(whole) is whole
+
+
+@given(
+    st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"abcdefg\r\n", b"abcdefg\r\n", b"abcdefgh\n"])).map(
+        b"".join
+    ),
+    st.integers(1, 40),
+)
+def test_normalise_does_what_it_says_wherever_lines_are_cut(octets: bytes, piece: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mime, "_PIECE", piece)
+        assert mime.normalise(octets) == re.sub(rb"(?<!\r)\n", rb"\r\n", octets)
+
+
+@pytest.mark.parametrize("spoiled", [b"\n", b"a\nb\r\n", b"\n\r\n", b"\r\r\n", b"\r\n\n"])
+def test_one_line_of_many_alike_is_spoiled(spoiled: bytes) -> None:
+    line = 76 * b"A" + b"\r\n"
+    for before in (1, 2, 5000, 9999):
+        octets = before * line + spoiled + (10_000 - before) * line
+        expected = before * line + re.sub(rb"(?<!\r)\n", rb"\r\n", spoiled) + (10_000 - before) * line
+        assert mime.normalise(octets) == expected
+    # A line end that is missing where the others have one, and one more elsewhere: as many as there should be.
+    octets = 9 * line + 77 * b"A" + b"\n" + 9 * line
+    assert mime.normalise(octets) == 9 * line + 77 * b"A" + b"\r\n" + 9 * line
+    octets = 9 * line + 75 * b"A" + b"\nA\r\n" + 9 * line
+    assert mime.normalise(octets) == octets.replace(b"A\nA", b"A\r\nA")
+
+
+@given(st.lists(st.sampled_from([b"-", b"--", b"--xy", b"--x", b"\r\n", b"a"])).map(b"".join), st.integers(1, 9))
+def test_a_boundary_is_found_wherever_octets_are_cut(octets: bytes, piece: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mime, "_PIECE", piece)
+        for start in range(len(octets)):
+            assert mime._find(octets, b"--xy", start, len(octets)) == octets.find(b"--xy", start)
+            assert mime._find(octets, b"--xy", 0, start) == octets.find(b"--xy", 0, start)
 
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a"])).map(b"".join))
