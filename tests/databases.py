@@ -133,7 +133,7 @@ def _unprivileged(directory: Path) -> dict[str, Any]:
 
 def _reachable(programs: Path, directory: Path, as_user: Mapping[str, Any]) -> Path:
     """Where that user can run the programs: a checkout in root's own home is closed to nobody, so they are copied."""
-    probe = [programs / "postgres", "--version"]
+    probe: list[str | Path] = [programs / "postgres", "--version"]
     try:
         subprocess.run(probe, check=True, capture_output=True, cwd=directory, **as_user)
     except PermissionError:

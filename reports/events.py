@@ -1,0 +1,123 @@
+"""Events in words, for the record of events and for what speaks against a certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from ledger import canonical
+from ledger.case import Item
+from ledger.certified import DELIVERIES, LOST, Certified
+from ledger.event import ACCESSES
+from reports.blocks import Cell, Column, Grid, Sort
+from reports.wording import Words, moment
+
+LONG: Final = 600
+"""Characters of a value that are printed; the attached evidence has all of it."""
+
+_QUIET: Final = frozenset(
+    ("agent", "asked", "attestation", "attribution", "candidates", "certificate", "claims", "content", "envelope", "event")
+    + ("evidence", "file", "files", "fingerprint", "grade", "input", "item", "keys", "late", "message", "part", "pending")
+    + ("recipient", "recipients", "retention", "scope", "token", "tokens", "transfer", "verdict")
+)
+"""Facts that are said in words, stand elsewhere on the paper, or say nothing to a person."""
+_OPENING: Final = ("message.recorded", "recipient.added")
+
+
+def on(item: Item, certified: Certified, words: Words) -> str:
+    """Whose chain an entry stands on: ``r1`` ..., or the message."""
+    if item.entry.chain == certified.message[0].entry.chain:
+        return words("log.message")
+    return _names(certified).get(item.entry.chain, words("log.from_ledger"))
+
+
+def _names(certified: Certified) -> Mapping[str, str]:
+    return {chain[0].entry.chain: chain[0].facts.recipient for chain in certified.recipients}
+
+
+def says(item: Item, words: Words) -> str:
+    """What an entry tells of, in words, with the files it is of."""
+    kind = item.kind.removesuffix(".continued")
+    said = words.find(f"event.{kind}") or kind
+    facts = item.facts
+    file, files = getattr(facts, "file", UNSET), getattr(facts, "files", UNSET)
+    if isinstance(file, str):
+        return f"{file}: {said}"
+    return f"{words.listed(list(files))}: {said}" if isinstance(files, tuple) and files else said
+
+
+def record(certified: Certified, words: Words) -> Grid:
+    """Every entry of the chains, in the ledger's order."""
+    names = _names(certified) | {certified.message[0].entry.chain: words("log.message")}
+    items = sorted((item for chain in (certified.message, *certified.recipients) for item in chain), key=_seq)
+    columns = (
+        Column(words("log.entry"), 0.09),
+        Column(words("log.at"), 0.205),
+        Column(words("log.on"), 0.095),
+        Column(words("log.event"), 0.43),
+        Column(words("log.vouched"), 0.18),
+    )
+    return Grid(columns, [_row(item, names[item.entry.chain], words) for item in items])
+
+
+def _seq(item: Item) -> int:
+    return item.seq
+
+
+def _row(item: Item, whose: str, words: Words) -> Sequence[Cell]:
+    facts = item.facts
+    grade, vouched = getattr(facts, "grade", ""), getattr(facts, "attestation", "")
+    return (
+        Cell(str(item.seq)),
+        Cell(moment(item.entry.at)),
+        Cell(whose),
+        Cell(says(item, words), _more(item, words)),
+        Cell(", ".join(filter(None, (grade, vouched))), (words(f"source.{item.entry.source}"),)),
+    )
+
+
+def _more(item: Item, words: Words) -> list[str]:
+    """What is said to an event: whose clock told another instant, who made it, its facts, what is disclosed of it."""
+    facts: Any = item.facts
+    found = []
+    if item.entry.occurred is not UNSET:
+        found.append(words("log.occurred", clock=words(f"clock.{item.entry.clock}"), at=moment(item.entry.occurred)))
+    verdict = getattr(facts, "verdict", UNSET)
+    if verdict is not UNSET:
+        found.append(words(f"agent.{verdict.agent}", rule=verdict.rule, list=verdict.list))
+    if getattr(facts, "late", UNSET) is True:
+        found.append(words("log.late"))
+    said = [
+        f"{name}: {_value(getattr(facts, name))}"
+        for name in facts.__struct_fields__
+        if name not in _QUIET and getattr(facts, name) is not UNSET
+    ]
+    if item.kind == "event.reclassified":
+        said.insert(0, f"{words('log.entry')} {facts.event}")
+    if not item.kind.startswith(_OPENING):
+        said += [f"{name}: {_value(item.disclosed[name])}" for name in sorted(item.disclosed) if name != "claims"]
+    return [*found, *said]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int)):
+        return str(value)
+    return canonical.dumps(value).decode() if isinstance(value, (dict, list)) else str(value)
+
+
+def sort(item: Item) -> Sort:
+    """What an entry is on a timeline."""
+    kind = item.kind
+    if kind in ACCESSES:
+        return "access"
+    if kind in LOST or kind == "relay.deferred":
+        return "lost"
+    if kind in DELIVERIES:
+        return "delivery"
+    if kind == "access.denied":
+        return "denied"
+    return "block" if kind in ("block.applied", "block.lifted") else "other"
