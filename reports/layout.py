@@ -34,16 +34,13 @@ from reports.look import (
     WARN,
     WORDMARK,
 )
-from reports.script import Line, Style, lines
+from reports.script import LIMIT, Line, Style, lines
 
 SIDE: Final = 20 * MM
 TOP: Final = 18 * MM
 BOTTOM: Final = 22 * MM
 GAP: Final = 3.2 * MM
 CODE_SIDE: Final = 27 * MM
-
-LONG: Final = 2_000
-"""Characters of one text that are set; what is cut off is counted, and all of it stands in the evidence."""
 
 
 def draw(sheet: Sheet, paper: Paper, language: Language) -> bytes:
@@ -104,8 +101,8 @@ class _Page:
         canvas.line(lines(self._sheet.number, NOTE, self._width)[0], self._left, y - 3.6 * MM)
 
     def _lines(self, text: str, style: Style, width: float | None = None) -> list[Line]:
-        self._cut = self._cut or len(text) > LONG
-        return lines(text, style, self._width if width is None else width, limit=LONG)
+        self._cut = self._cut or len(text) > LIMIT
+        return lines(text, style, self._width if width is None else width)
 
     def _set(self, found: Sequence[Line], x: float, width: float) -> None:
         """Lines below one another, from here on downwards; those that do not fit go on over the page."""
@@ -133,9 +130,9 @@ class _Page:
         left, self._y = self._y, top
         if sheet.address is not None:
             with canvas.tag("Link"):
-                canvas.qr(sheet.address, side + box - CODE_SIDE, top - CODE_SIDE, CODE_SIDE, sheet.address)
                 corner = side + box - CODE_SIDE
-                canvas.link(sheet.address, (corner, top - CODE_SIDE, side + box, top), sheet.address)
+                canvas.qr(sheet.address, corner, top - CODE_SIDE, CODE_SIDE, alt=sheet.address)
+                canvas.link(sheet.address, (corner, top - CODE_SIDE, side + box, top), says=sheet.address)
         self._y = top - CODE_SIDE - 1.5 * MM if sheet.address is not None else top
         for label, value in zip(sheet.labels, (sheet.number, sheet.token), strict=True):
             with canvas.tag("P"):
@@ -321,7 +318,8 @@ class _Page:
     def _timeline(self, block: Timeline) -> None:
         height = picture.height(block)
         self._room(height + 4 * MM)
-        with self._canvas.tag("Figure", alt=block.says):
+        with self._canvas.tag("Figure", alt=block.says) as figure:
+            figure.box = (self._left, self._y - height, self._left + self._width, self._y)
             picture.draw(self._canvas, block, self._left, self._y, self._width)
         self._y -= height + 1 * MM
         self._text(Text(block.says, "dim"))
