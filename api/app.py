@@ -19,6 +19,7 @@ from api.errors import Problem, problem_of
 from api.lane import Lane
 from api.routes import (
     blocks,
+    certificates,
     content,
     docs,
     erasures,
@@ -88,7 +89,21 @@ def _routes(service: Service) -> FastAPI:
     )
     app.state.service = service
     kept = (content, holds, erasures, subject)
-    for room in (messages, reading, events, blocks, *kept, evidence, verify, logs, keys, health, docs, page):
+    for room in (
+        messages,
+        reading,
+        events,
+        blocks,
+        *kept,
+        evidence,
+        certificates,
+        verify,
+        logs,
+        keys,
+        health,
+        docs,
+        page,
+    ):
         app.include_router(room.router)
     app.exception_handlers |= {
         Problem: _problem,

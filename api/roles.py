@@ -13,6 +13,8 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "block": frozenset({"sender", "compliance"}),
     "read": frozenset({"sender", "compliance", "legal"}),
     "export": frozenset({"sender", "compliance", "legal"}),
+    "certify": frozenset({"sender", "compliance", "legal"}),
+    "withdraw": frozenset({"compliance", "legal"}),
     "content": frozenset({"compliance", "legal"}),
     "erase": frozenset({"compliance"}),
     "hold": frozenset({"compliance", "legal"}),

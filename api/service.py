@@ -20,7 +20,8 @@ from api.known import Known
 from api.metrics import Metrics, age
 from api.roles import may
 from api.settings import Settings
-from ledger import entry
+from ledger import certifying, entry
+from ledger.certifying import Certifying
 from ledger.checkpoint import Checkpoint
 from ledger.erasing import Erasing
 from ledger.errors import LedgerError
@@ -31,6 +32,7 @@ from ledger.sequencer import Outcome
 from ledger.state import Chain
 from ledger.store.credentials import Credentials
 from ledger.store.read import Reader
+from reports import certificate
 
 FRESH_SECONDS: Final = 0.1
 """How old a checkpoint may be that is handed out."""
@@ -62,6 +64,8 @@ class Service:
         self._used: dict[str, int] = {}
         self.tiles = Kept(TILES)
         self.erasing = Erasing(log, settings.dual_control)
+        said = certifying.Service(settings.operator, settings.legal_basis, settings.verify_page)
+        self.certifying = Certifying(log, certificate.draw, said)
         self._gathering: Gathering | None = None
         self._audited = LastAudit()
         self._checkpoint = log.checkpoint()

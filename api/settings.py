@@ -31,6 +31,9 @@ SECOND_DIGESTS: Final[tuple[SecondDigest, ...]] = get_args(SecondDigest)
 _ORIGIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 _ORIGIN_MAX = 255  # bytes; the length field of a key name in witness messages
 
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,120}(/[A-Za-z0-9._~-]+)*/?")
+_LINE_MAX = 500
+
 
 class SettingsError(ValueError):
     """A setting is unknown or unusable; one line that names it. A value that may hold a password is never repeated."""
@@ -78,6 +81,13 @@ TABLE = (
         "none",
         "IP addresses, with commas, of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
     ),
+    Setting(
+        "PUBLIC_URL",
+        "none",
+        "Where this service is reached from outside, such as `https://log.example.org`: certificates lead there.",
+    ),
+    Setting("OPERATOR", "none", "Who runs this service and how to reach him, in one line: printed on certificates."),
+    Setting("LEGAL_BASIS", "none", "On which legal basis it records, in one line: printed on certificates."),
     Setting("PUBLIC_LOG", "`0`", "`1` opens tiles, entries and proofs to all; checkpoints always are."),
     Setting("MESSAGE_MB", "`50`", "The largest message that is taken, in megabytes."),
     Setting(
@@ -106,6 +116,9 @@ class Settings:
     master_key_file: Path
     bind: tuple[str, int] = ("127.0.0.1", 8080)
     trusted_proxies: tuple[str, ...] = ()
+    public_url: str | None = None
+    operator: str | None = None
+    legal_basis: str | None = None
     public_log: bool = False
     message_mb: int = 50
     second_digest: SecondDigest | None = None
@@ -117,6 +130,11 @@ class Settings:
     def blobs_dir(self) -> Path:
         """Where the content of messages lies that is kept."""
         return self.data_dir / "blobs"
+
+    @property
+    def verify_page(self) -> str | None:
+        """The page that certificates lead to, if there is one."""
+        return None if self.public_url is None else f"{self.public_url}/verify"
 
     @property
     def message_bytes(self) -> int:
@@ -145,6 +163,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         master_key_file=_path(environ, "MASTER_KEY_FILE") or data_dir / "keys" / "master.key",
         bind=_bind(environ),
         trusted_proxies=_proxies(environ),
+        public_url=_public_url(environ),
+        operator=_line(environ, "OPERATOR"),
+        legal_basis=_line(environ, "LEGAL_BASIS"),
         public_log=_flag(environ, "PUBLIC_LOG"),
         message_mb=_count(environ, "MESSAGE_MB", 50, 1000),
         second_digest=_second_digest(environ),
@@ -240,6 +261,20 @@ def _bind(environ: Mapping[str, str]) -> tuple[str, int]:
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise SettingsError(f"{PREFIX}BIND must be an address and a port, such as 127.0.0.1:8080 or [::1]:8080")
     return host, int(port)
+
+
+def _public_url(environ: Mapping[str, str]) -> str | None:
+    value = _value(environ, "PUBLIC_URL")
+    if value is not None and not _PUBLIC_URL.fullmatch(value):
+        raise SettingsError(f"{PREFIX}PUBLIC_URL must be http:// or https://, a host, perhaps a port and a path")
+    return None if value is None else value.rstrip("/")
+
+
+def _line(environ: Mapping[str, str], name: str) -> str | None:
+    value = _value(environ, name)
+    if value is not None and (len(value) > _LINE_MAX or not value.isprintable()):
+        raise SettingsError(f"{PREFIX}{name} is one line of at most {_LINE_MAX} characters")
+    return value
 
 
 def _proxies(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ COMMANDS: Final = {
     "show": Command("cli.show", "show one message and its whole history"),
     "content": Command("cli.content", "write a message that was kept, or one of its files"),
     "export": Command("cli.export", "write evidence that anyone can check offline"),
+    "certificate": Command("cli.certificate", "issue a certificate as a PDF with its proof inside"),
+    "withdraw": Command("cli.withdraw", "withdraw a certificate"),
     "verify": Command("cli.verify", "check evidence: no database, no network, no settings"),
     "identify": Command("cli.identify", "tell which recorded message a copy is of, and what differs"),
     "fingerprint": Command("cli.fingerprint", "print the fingerprint of a message"),

@@ -136,7 +136,8 @@ class Certifying:
         try:
             octets = evidence.format(self._evidence(made, done))
         except Adverse:
-            self._mark(made.message, "certificate.withdrawn", {"number": made.number, "reason": "adverse"}, "system")
+            said = {"number": made.number, "reason": "adverse"}
+            log.write(self._mark(made.message, "certificate.withdrawn", said, "system"))
             raise
         pdf = self._draw(octets)
         recipient = None if made.recipient is UNSET else made.recipient
@@ -154,14 +155,21 @@ class Certifying:
             pdf = log.certificate(made.number)
         if made.supersedes is not UNSET and self.status(made.supersedes).superseded is None:
             said = {"number": made.supersedes, "by": made.number}
-            self._mark(made.message, "certificate.superseded", said, issued.source)
+            log.write(self._mark(made.message, "certificate.superseded", said, issued.source))
         return Issued(made.number, made.token, pdf, done)
 
     def withdraw(self, number: str, reason: str | None = None, *, actor: Actor, source: Source = "api") -> Outcome:
         """Say that a certificate is not to be relied on any longer. UnknownReference, InvalidRequest."""
+        return self._log.write(self.withdrawal(number, reason, actor=actor, source=source))
+
+    def withdrawal(
+        self, number: str, reason: str | None, *, actor: Actor, source: Source = "api", key: bytes | None = None
+    ) -> Event:
+        """The same, made ready for `Log.submit`; ``key`` is that of the request, which may have been recorded before.
+        InvalidRequest for what was withdrawn already."""
         drafts.check_source(source)
         known = self.status(number)
-        if known.withdrawn is not None:
+        if known.withdrawn is not None and (key is None or not self._log.reader.requested(key)):
             raise InvalidRequest(f"this certificate was withdrawn by entry {known.withdrawn.seq} before")
         said = {"number": number} | ({} if reason is None else {"reason": reason})
         return self._mark(known.message, "certificate.withdrawn", said, source, actor)
@@ -179,11 +187,9 @@ class Certifying:
             raise Unavailable("there is no vault here to keep certificates in")
         return self._log.blobs
 
-    def _mark(
-        self, message: str, kind: str, said: dict[str, str], source: Source, actor: Actor | None = None
-    ) -> Outcome:
+    def _mark(self, message: str, kind: str, said: dict[str, str], source: Source, actor: Actor | None = None) -> Event:
         sealed = () if actor is None else self._log.seal(actor[0], [("actor", actor[1])])
-        return self._log.write(Event(message, 0, kind, drafts.facts_of(kind, said), source, sealed))
+        return Event(message, 0, kind, drafts.facts_of(kind, said), source, sealed)
 
     def _claims(self, issued: Entry) -> Claims:
         for text in self._log.disclosures([issued.seq]).get(issued.seq, ()):

@@ -109,8 +109,8 @@ Block: TypeAlias = Heading | Text | Pairs | Grid | Box | Steps | Timeline
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A certificate, ready to be laid out. ``address`` is what the code is of, if there is one; ``notes`` are set at the
-    end if a glyph was missing, or a text cut."""
+    """A certificate, ready to be laid out. ``address`` is what the code is of, if there is one; ``glyphs`` and ``cut``
+    are set at the end if a glyph was missing, or a text was cut."""
 
     title: str
     subtitle: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -17,11 +17,15 @@ from reports.wording import Words, moment
 LONG: Final = 600
 """Characters of a value that are printed; the attached evidence has all of it."""
 
+# fmt: off
 _QUIET: Final = frozenset(
-    ("agent", "asked", "attestation", "attribution", "candidates", "certificate", "claims", "content", "envelope", "event")
-    + ("evidence", "file", "files", "fingerprint", "grade", "input", "item", "keys", "late", "message", "part", "pending")
-    + ("recipient", "recipients", "retention", "scope", "token", "tokens", "transfer", "verdict")
+    (
+        "asked", "attestation", "attribution", "candidates", "certificate", "claims", "content", "envelope", "event",
+        "evidence", "file", "files", "fingerprint", "grade", "input", "item", "keys", "late", "message", "part",
+        "pending", "recipient", "recipients", "retention", "scope", "token", "tokens", "transfer", "verdict",
+    )
 )
+# fmt: on
 """Facts that are said in words, stand elsewhere on the paper, or say nothing to a person."""
 _OPENING: Final = ("message.recorded", "recipient.added")
 
@@ -33,7 +37,7 @@ def on(item: Item, certified: Certified, words: Words) -> str:
     return _names(certified).get(item.entry.chain, words("log.from_ledger"))
 
 
-def _names(certified: Certified) -> Mapping[str, str]:
+def _names(certified: Certified) -> dict[str, str]:
     return {chain[0].entry.chain: chain[0].facts.recipient for chain in certified.recipients}
 
 

@@ -75,9 +75,7 @@ def content(case: Case, certified: Certified, words: Words) -> list[Block]:
     said, opened = sealed(case), case.message[0]
     blocks: list[Block] = [Heading(words("heading.content"))]
     rows = [
-        Pair(words(f"content.{name}"), str(said[name]))
-        for name in ("subject", "date", "message_id")
-        if name in said
+        Pair(words(f"content.{name}"), str(said[name])) for name in ("subject", "date", "message_id") if name in said
     ]
     if case.raw is not None:
         rows.append(Pair(words("content.size"), words("content.octets", size=case.raw.size)))

@@ -64,7 +64,7 @@ def _named(files: list[str], words: Words) -> str:
 
 
 def claims(case: Case, certified: Certified, words: Words) -> list[Block]:
-    """Per recipient: the fact and its grade, when it was first recorded, by whose clock and word, and in which entry."""
+    """Per recipient: the fact and its grade, when it was first recorded, by whose clock and word, in which entry."""
     columns = (
         Column(words("claim.recipient"), 0.2),
         Column(words("claim.fact"), 0.36),
@@ -123,7 +123,7 @@ def _withheld(case: Case, certified: Certified, chain: Sequence[Item], words: Wo
     entries = [item.entry for item in (*case.message, *chain)]
     standing = {applied.item.seq for applied in in_force(chain)}
     lifted = {item.facts.block: item for item in chain if item.kind == "block.lifted"}
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for one in blocks([item.entry for item in chain], made.file):
         said: Any = one.facts
         if one.kind != "block.applied":

@@ -216,7 +216,9 @@ class _Page:
             return
         pad = 1.6 * MM
         widths = [column.share * self._width for column in block.columns]
-        heads = [self._lines(column.head, HEAD, width - pad) for column, width in zip(block.columns, widths, strict=True)]
+        heads = [
+            self._lines(column.head, HEAD, width - pad) for column, width in zip(block.columns, widths, strict=True)
+        ]
         self._room(26 * MM)
         with self._canvas.tag("Table"):
             with self._canvas.tag("TR"):
@@ -241,9 +243,7 @@ class _Page:
             x += width
         self._y = top - height - 1.2
 
-    def _row(
-        self, row: Sequence[Cell], widths: Sequence[float], heads: Sequence[Sequence[Line]], pad: float
-    ) -> None:
+    def _row(self, row: Sequence[Cell], widths: Sequence[float], heads: Sequence[Sequence[Line]], pad: float) -> None:
         """One row. A cell that is higher than a page goes on over it."""
         cells = [self._cell(cell, width - pad) for cell, width in zip(row, widths, strict=True)]
         height = max(sum(line.style.leading for line in cell) for cell in cells)
@@ -323,4 +323,3 @@ class _Page:
             picture.draw(self._canvas, block, self._left, self._y, self._width)
         self._y -= height + 1 * MM
         self._text(Text(block.says, "dim"))
-

@@ -113,5 +113,3 @@ def _legend(canvas: Canvas, block: Timeline, x: float, y: float) -> None:
         _SHAPES[sort](canvas, x + 3, y + 2.4, MARKS[sort])
         canvas.line(line, x + 9, y)
         x += line.width + 9 + 6 * MM
-
-

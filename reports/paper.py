@@ -1,0 +1,74 @@
+"""Judging the file of a certificate: the evidence inside it, and whether the paper says what that proves.
+
+The paper follows from its evidence alone. So it is drawn again, and compared octet by octet: whoever changes a word of
+it, hides an adverse fact or puts other evidence under it is found out, and he need not be asked for a reason. Where it
+was drawn by other versions of what draws, the hash that the ledger sealed tells as much, if there is one to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final
+
+from ledger import case, certified, evidence
+from ledger.certified import Status
+from ledger.errors import FormatError, LedgerError, ProofError, UnknownReference
+from ledger.trust import Trust
+from ledger.verdict import Check, NotChecked, Verdict, conclude, run
+from reports import attached, certificate, pdfa
+
+START: Final = b"%PDF-"
+Ask = Callable[[str], Status]
+"""What a ledger says of a certificate by its number; UnknownReference."""
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether it says that it is, so that it is judged."""
+    return data.startswith(START)
+
+
+def twin(pdf: bytes) -> bytes:
+    """The evidence inside a file. FormatError where there is none."""
+    try:
+        return attached.attachment(pdf, certificate.TWIN)
+    except FormatError as error:
+        raise FormatError(f"no Postseal certificate: {error}") from None
+
+
+def check(pdf: bytes, octets: bytes, trust: Trust, content: bytes | None = None, ask: Ask | None = None) -> Verdict:
+    """Judge a file, and ``octets``, its `twin`. ``ask`` a ledger what became of it, if there is one."""
+    judged = evidence.check(octets, trust, content)
+    held = run("certificate", lambda: _check_sealed(pdf, octets, ask))
+    drawn = run("paper", lambda: _check_paper(pdf, octets, held))
+    return conclude([*judged.checks, held, drawn], judged.required | {"paper"})
+
+
+def _check_sealed(pdf: bytes, octets: bytes, ask: Ask | None) -> str:
+    if ask is None:
+        raise NotChecked("whether it was withdrawn or superseded only the ledger can tell: look its number up")
+    made = certified.of(case.read(evidence.parse(octets))).claims
+    try:
+        known = ask(made.number)
+    except UnknownReference:
+        raise NotChecked(f"this ledger has sealed no certificate {made.number}, or it was erased") from None
+    if known.sha256 != sha256(pdf).hexdigest():
+        raise ProofError(f"another file than this was sealed as certificate {made.number}, entry {known.sealed.seq}")
+    if known.withdrawn is not None:
+        raise ProofError(f"withdrawn at {known.withdrawn.at}, entry {known.withdrawn.seq}")
+    later = "" if known.superseded is None else f"; certificate {known.superseded} has taken its place since"
+    return f"certificate {made.number}, sealed at {known.sealed.at}, entry {known.sealed.seq}{later}"
+
+
+def _check_paper(pdf: bytes, octets: bytes, held: Check) -> str:
+    try:
+        drawn = certificate.draw(octets)
+    except LedgerError as error:
+        raise ProofError(f"its evidence is that of no certificate: {error}") from None
+    if drawn == pdf:
+        return "drawn again from its evidence it is the same, octet by octet"
+    if pdfa.producer_of(pdf) == pdfa.PRODUCER:
+        raise ProofError("drawn from its evidence it is another: the paper was changed, or is not of this evidence")
+    if held.status == "passed":
+        return "its hash is the one that the ledger has sealed; it was drawn by other versions of what draws here"
+    raise NotChecked("it was drawn by other versions of what draws here, and cannot be compared octet by octet")
