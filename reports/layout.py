@@ -166,7 +166,7 @@ class _Page:
 
     def _heading(self, block: Heading) -> None:
         # With something to stand above: a heading at the foot of a page leads nowhere.
-        self._room(26 * MM)
+        self._room(42 * MM)
         self._y -= 4.5 * MM
         with self._canvas.tag("H2"):
             self._set(self._lines(block.text, SECTION), self._left, self._width)
@@ -199,7 +199,10 @@ class _Page:
         with self._canvas.tag("Table"):
             for row in block.rows:
                 head = self._lines(row.name, DIM, name)
-                value = self._lines(row.value, CELL_CODE if row.code else BODY, width)
+                # A hash on two lines of four groups is compared more easily than on one of eight.
+                value = (
+                    self._lines(row.value, CELL_CODE, 0.62 * width) if row.code else self._lines(row.value, BODY, width)
+                )
                 self._room(max(len(head) * DIM.leading, min(len(value), 4) * BODY.leading) + 3)
                 start = self._y
                 with self._canvas.tag("TR"):
