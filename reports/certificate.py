@@ -64,7 +64,7 @@ def sheet(said: Case, found: Certified, words: Words) -> Sheet:
     subtitle = words("subtitle", origin=said.checkpoint.origin)
     address = None if made.verify is UNSET else f"{made.verify}?number={made.number}"
     return Sheet(
-        title=words(f"title.{made.certificate}"),
+        title=words(f"title.{findings.titled(found)}"),
         subtitle=subtitle if made.content else f"{subtitle}. {words('facts_only')}",
         number=made.number,
         token=made.token,

@@ -48,8 +48,8 @@ def says(item: Item, words: Words) -> str:
     facts = item.facts
     file, files = getattr(facts, "file", UNSET), getattr(facts, "files", UNSET)
     if isinstance(file, str):
-        return f"{file}: {said}"
-    return f"{words.listed(list(files))}: {said}" if isinstance(files, tuple) and files else said
+        return words("log.of", of=file, what=said)
+    return words("log.of", of=words.listed(list(files)), what=said) if isinstance(files, tuple) and files else said
 
 
 def record(certified: Certified, words: Words) -> Grid:

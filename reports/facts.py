@@ -81,7 +81,7 @@ def content(case: Case, certified: Certified, words: Words) -> list[Block]:
         rows.append(Pair(words("content.size"), words("content.octets", size=case.raw.size)))
         rows.append(Pair(words("content.sha256"), compared(case.raw.sha256), code=True))
     if not certified.claims.content:
-        blocks.append(Text(words("content.withheld", seq=opened.seq)))
+        blocks.append(Text(words("content.withheld", seq=str(opened.seq))))
     if rows:
         blocks.append(Pairs(rows))
     if "unparsed" in said:
@@ -107,7 +107,7 @@ def _files(case: Case, said: Mapping[str, Any], words: Words) -> Grid:
     rows = []
     for name in sorted(case.files, key=lambda one: int(one[1:])):
         file, more = case.files[name], said[name]
-        described = f"{more.get('media_type', '')}, {words('content.size').lower()} {words.value(file.size)}"
+        described = words("content.sized", type=more.get("media_type", ""), size=file.size)
         rows.append(
             (
                 Cell(name),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from ledger.absence import in_force
+from ledger.absence import Applied, in_force
 from ledger.case import Case, Item
 from ledger.certified import LOST, Certified, accesses, agents, blocks, delivery, is_access
 from ledger.entry import Entry
@@ -17,6 +17,15 @@ from reports.wording import Words, moment
 
 MOST: Final = 12
 """Adverse facts of one sort that stand in the box; the record of events has all of them."""
+
+
+def titled(certified: Certified) -> str:
+    """What the certificate may call itself: a server that took a message over has not delivered it."""
+    chains = ([item.entry for item in chain] for chain in certified.recipients)
+    if certified.claims.certificate == "delivery":
+        known = [got for got in map(delivery, chains) if got is not None]
+        return "delivery" if any(got.kind == "delivery.delivered" for got in known) else "relayed"
+    return certified.claims.certificate
 
 
 def certified_sentence(case: Case, certified: Certified, words: Words) -> tuple[str, str]:
@@ -43,20 +52,53 @@ def certified_sentence(case: Case, certified: Certified, words: Words) -> tuple[
         if one:
             return words("certified.access", whom=whom, at=at), words("not.access")
         return words("certified.access.all", count=len(some), total=total, at=at), words("not.access")
+    if made.certificate == "non_access":
+        since = moment(max(found.item.entry.at for _, found in standing_pairs(case, certified)))
+        files = sorted({file for file, _ in standing_pairs(case, certified)}, key=_ordinal)
+        until = moment(certified.closing.message.entry.at)
+        said = words("certified.non_access", files=_named(files, words), whom=whom, blocked=since, until=until)
+        return said, words("not.non_access")
     applied = [got for chain in chains if (got := blocks(chain, made.file))]
-    at = moment(min(got[0].at for got in applied))
-    if made.certificate == "block" and not one:
-        return words("certified.block.all", at=at, count=len(applied), total=total), words("not.block")
-    names = _named(_files_of(one for got in applied for one in got), words)
-    if made.certificate == "block":
-        return words("certified.block", at=at, files=names, whom=whom), words("not.block")
-    until = moment(certified.closing.message.entry.at)
-    return words("certified.non_access", files=names, whom=whom, blocked=at, until=until), words("not.non_access")
+    first = min((one for got in applied for one in got), key=lambda one: one.seq)
+    if not one:
+        said = words("certified.block.all", at=moment(first.at), count=len(applied), total=total)
+        return said, words("not.block")
+    return _blocked(certified.recipients[0], applied[0], whom, words), words("not.block")
+
+
+def _blocked(chain: Sequence[Item], applied: Sequence[Entry], whom: str, words: Words) -> str:
+    """Of one recipient: one block, perhaps lifted, or several."""
+    files = _named(_files_of(applied), words)
+    ids = {one.facts.block for one in applied if one.kind == "block.applied"}  # type: ignore[attr-defined]
+    at = moment(applied[0].at)
+    if len(ids) != 1:
+        return words("certified.block.steps", files=files, whom=whom, at=at)
+    for item in chain:
+        if item.kind == "block.lifted" and item.facts.block in ids:
+            return words("certified.block.lifted", files=files, whom=whom, at=at, until=moment(item.entry.at))
+    return words("certified.block", files=files, whom=whom, at=at)
+
+
+def standing_pairs(case: Case, certified: Certified) -> list[tuple[str, Applied]]:
+    """Of each recipient and hosted file that non-access is of, the first block in force on them at the end."""
+    file = certified.claims.file
+    files = [name for name, sealed in case.files.items() if sealed.where == "hosted" and file in (UNSET, name)]
+    found = []
+    for chain in certified.recipients:
+        standing = in_force(chain)
+        for name in files:
+            covering = [one for one in standing if name in one.files]
+            found += [(name, min(covering, key=lambda one: one.item.seq))] if covering else []
+    return found
 
 
 def _files_of(applied: Iterable[Entry]) -> list[str]:
     found = {file for one in applied for file in one.facts.files}  # type: ignore[attr-defined]
-    return sorted(found, key=lambda name: int(name[1:]))
+    return sorted(found, key=_ordinal)
+
+
+def _ordinal(name: str) -> int:
+    return int(name[1:])
 
 
 def _named(files: list[str], words: Words) -> str:
@@ -113,7 +155,7 @@ def _cells(one: Entry, words: Words) -> tuple[Cell, ...]:
     more = [words(f"source.{one.source}")] + ([] if vouched is None else [words(f"vouched.{vouched}")])
     file = getattr(said, "file", UNSET)
     grade = words(f"grade.{said.grade}")
-    fact = grade if file is UNSET else f"{file}: {grade}"
+    fact = grade if file is UNSET else words("log.of", of=file, what=grade)
     return Cell(fact, (not_shown,)), Cell(moment(one.at), when), Cell(clock, more), Cell(str(one.seq))
 
 
@@ -132,7 +174,7 @@ def _withheld(case: Case, certified: Certified, chain: Sequence[Item], words: Wo
         more = [_before(entries, files, one, words)]
         end = lifted.get(said.block)
         if end is not None:
-            more.append(words("claim.lifted", at=moment(end.entry.at), seq=end.seq))
+            more.append(words("claim.lifted", at=moment(end.entry.at), seq=str(end.seq)))
         elif one.seq in standing:
             more.append(words("claim.standing"))
         if made.certificate == "non_access":
@@ -155,7 +197,7 @@ def _before(entries: Sequence[Entry], files: Sequence[str], block: Entry, words:
     if not found:
         return words("claim.before.none")
     first = min(found, key=lambda one: one.seq)
-    return words("claim.before", count=len(found), seq=first.seq, at=moment(first.at))
+    return words("claim.before", count=len(found), seq=str(first.seq), at=moment(first.at))
 
 
 def adverse(case: Case, certified: Certified, words: Words) -> list[Block]:
@@ -248,13 +290,14 @@ def _of_log(case: Case, words: Words) -> list[str]:
         said, values = item.facts, {"seq": str(item.seq), "at": moment(item.entry.at)}
         if item.kind == "clock.stepped":
             way = words("adverse.ahead" if said.ahead else "adverse.back")
-            found.append(words("adverse.clock", way=way, seconds=f"{said.micros / 1e6:.3f}", **values))
+            found.append(words("adverse.clock", way=way, seconds=words.seconds(said.micros), **values))
         elif item.kind == "listener.gap":
             since, until = moment(said.since), moment(said.until)
             found.append(words("adverse.gap", channel=said.channel, since=since, until=until, **values))
         elif item.kind in ("input.unattributed", "input.unparsed"):
             found.append(words("adverse.input", **values))
-    return found
+    more = [words("adverse.more.log", count=len(found) - MOST)] if len(found) > MOST else []
+    return found[:MOST] + more
 
 
 def headline(case: Case, certified: Certified, words: Words) -> list[Block]:

@@ -36,6 +36,10 @@ class Words:
         """A number with its thousands apart; anything else as it is."""
         return f"{value:,}".replace(",", _THOUSANDS[self.language]) if isinstance(value, int) else str(value)
 
+    def seconds(self, micros: int) -> str:
+        """Seconds to the millisecond, with the decimal sign of the language."""
+        return f"{micros / 1e6:.3f}".replace(".", "." if self.language == "en" else ",")
+
     def listed(self, names: list[str]) -> str:
         """``f1, f2 and f3``; of many the first ones, and how many there are."""
         if len(names) > 12:
