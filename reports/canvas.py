@@ -25,6 +25,7 @@ WHITE: Final[Colour] = (1.0, 1.0, 1.0)
 _ROUND: Final = 0.5523
 """Where the handles of four curves stand that make a circle."""
 
+_MASK: Final = 3
 _QUIET: Final = 4
 """Modules of white around a QR code: ISO/IEC 18004 section 9.1."""
 
@@ -44,12 +45,14 @@ class Canvas:
     def __init__(self, page: tuple[float, float], *, title: str, language: str) -> None:
         self.page, self.title, self.language = page, title, language
         self._missing: set[int] = set()
-        self._fonts: dict[str, list[Embedded]] = {}
+        self._fonts: list[Embedded] = []
+        self._current: dict[Face, Embedded] = {}
         self._document = Node(self, "Document", scope="", alt="", span=1, lang="")
         self._within: list[Node | None] = []
         self._pages: list[list[str]] = []
+        self._counts: list[int] = []
         self._code: list[str] = []
-        self._marks, self._marked = 0, False
+        self._marked = False
         self._fill: Colour | None = None
         self._stroke: Colour | None = None
         self._thickness = 0.0
@@ -103,9 +106,11 @@ class Canvas:
         if node is None:
             self._code.append("/Artifact BMC")
             return
-        node.kids.append(Mark(len(self._pages) - 1, self._marks))
-        self._code.append(f"/{node.role}<</MCID {self._marks}>>BDC")
-        self._marks += 1
+        page = len(self._pages) - 1
+        mark = self._counts[page]
+        self._counts[page] += 1
+        node.kids.append(Mark(page, mark))
+        self._code.append(f"/{node.role}<</MCID {mark}>>BDC")
 
     def _end_mark(self) -> None:
         if self._marked:
@@ -132,28 +137,21 @@ class Canvas:
             x += spare / 2 if align == "middle" else spare if (align == "end") != line.rtl else 0
         style = line.style
         self._paint(style.colour, None)
-        out = [f"BT {number(x)} {number(y)} Td"]
-        for run in line.runs:
-            out.append(self._run(run, style.size))
-        out.append("ET")
-        self._code.append(" ".join(out))
+        drawn = " ".join([self._run(run, style.size) for run in line.runs])
+        self._code.append(f"BT {number(x)} {number(y)} Td {drawn} ET")
 
     def _run(self, run: Run, size: float) -> str:
-        font = self._font(run.face)
-        chosen = f"/{font.name} {number(size)} Tf "
+        font = self._current.get(run.face)
+        if font is None or font.full:
+            font = self._current[run.face] = Embedded(run.face, f"F{len(self._fonts) + 1}")
+            self._fonts.append(font)
         if run.operand:
             font.use(run.text)
-            return chosen + run.operand
-        pieces = []
-        for glyph in run.glyphs:
-            pieces.append(f"<{font.code(glyph):04X}>" + (str(-glyph.after) if glyph.after else ""))
-        return f"{chosen}[{''.join(pieces)}] TJ".replace("><", "")
-
-    def _font(self, face: Face) -> Embedded:
-        fonts = self._fonts.setdefault(face.name, [])
-        if not fonts or fonts[-1].full:
-            fonts.append(Embedded(face, f"F{sum(map(len, self._fonts.values())) + 1}"))
-        return fonts[-1]
+            shown = run.operand
+        else:
+            codes = [f"<{font.code(glyph):04X}>{-glyph.after or ''}" for glyph in run.glyphs]
+            shown = f"[{''.join(codes)}] TJ".replace("><", "")
+        return f"/{font.name} {number(size)} Tf {shown}"
 
     # Shapes
 
@@ -239,7 +237,10 @@ class Canvas:
         """A QR code with its margin: a figure of its own."""
         code = QRCode(None, QRErrorCorrectLevel.M)
         code.addData(url)
-        code.make()
+        # Any of the eight masks can be read. To look for the one that reads best would take ten times as long as all
+        # else on a page.
+        code.version = code.calculate_version()
+        code.makeImpl(False, _MASK)
         count = code.getModuleCount()
         unit = size / (count + 2 * _QUIET)
         left, top = x + _QUIET * unit, y + size - _QUIET * unit
@@ -275,7 +276,8 @@ class Canvas:
     def _start(self) -> None:
         self._code = []
         self._pages.append(self._code)
-        self._marks, self._marked = 0, False
+        self._counts.append(0)
+        self._marked = False
         self._forget()
 
     def _forget(self) -> None:
@@ -300,8 +302,8 @@ class Canvas:
         objects = Objects(document)
         pages = [objects.new() for _ in self._pages]
         tree, catalog = objects.new(), document.Catalog
-        structure = write(objects, self._document, pages)
-        names = [f"/{font.name} {font.write(objects).ref}" for fonts in self._fonts.values() for font in fonts]
+        structure = write(objects, self._document, pages, self._counts)
+        names = [f"/{font.name} {font.write(objects).ref}" for font in self._fonts]
         resources = objects.new(f"<</Font<<{''.join(names)}>>>>")
         for at, (page, code) in enumerate(zip(pages, self._pages, strict=True)):
             content = objects.stream("\n".join(code).encode("ascii"))

@@ -16,12 +16,8 @@ class Raw(PDFObject):  # type: ignore[misc]  # reportlab has no types
     __RefOnly__ = 1
 
     def __init__(self, number: int) -> None:
-        self.number = number
+        self.ref: Final = f"{number} 0 R"
         self.content = b"null"
-
-    @property
-    def ref(self) -> str:
-        return f"{self.number} 0 R"
 
     def format(self, document: PDFDocument) -> bytes:
         return self.content

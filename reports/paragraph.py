@@ -75,7 +75,7 @@ class Paragraph:
 
     def _put(self, piece: Piece, region: str) -> None:
         if piece.kind == "number":
-            self._add(piece.text, first("code"), piece.start, whole=False, plain=False)
+            self._number(piece.text, piece.start)
         elif piece.kind == "said":
             self._add(piece.text, first(self._kind), piece.start, whole=False, plain=False)
         elif piece.text.isascii():
@@ -95,7 +95,11 @@ class Paragraph:
         for at, character in enumerate(cluster, start):
             if face is None:
                 self._missing[len(self._faces)] = ord(character)
-            self._add(f"<U+{ord(character):04X}>", first("code"), at, whole=False, plain=False)
+            self._number(f"<U+{ord(character):04X}>", at)
+
+    def _number(self, text: str, start: int) -> None:
+        face = first("code")
+        self._add(text, face, start, whole=run(face, text, False).width <= self._room, plain=False)
 
     def _add(self, text: str, face: Face, start: int | None, *, whole: bool, plain: bool) -> None:
         """``whole``: never broken. What is not ``plain`` keeps its order among letters that read from right to left."""

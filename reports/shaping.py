@@ -110,23 +110,18 @@ def _shaped(face: Face, text: str, rtl: bool) -> tuple[Glyph, ...]:
     buffer.guess_segment_properties()
     buffer.direction = "rtl" if rtl else "ltr"
     buffer.language = "und"  # otherwise that of the process
-    buffer.flags = hb.BufferFlags.REMOVE_DEFAULT_IGNORABLES
     hb.shape(face.font, buffer, _FEATURES if face.fixed or text.isascii() else _CALT)
     infos, places = buffer.glyph_infos or [], buffer.glyph_positions or []
     starts = sorted({info.cluster for info in infos})
     ends = dict(zip(starts, [*starts[1:], len(text)], strict=True))
-    if starts:
-        ends[0] = ends.pop(starts[0])  # what was removed before the first belongs to it
-        starts[0] = 0
     glyphs: list[Glyph] = []
     at = 0
     while at < len(infos):
         cluster, stop = infos[at].cluster, at
         while stop < len(infos) and infos[stop].cluster == cluster:
             stop += 1
-        start = cluster if cluster in ends else 0
-        said = text[start : ends[start]]
-        glyphs.append(_glyph(face, said, list(zip(infos[at:stop], places[at:stop], strict=True))))
+        drawn = list(zip(infos[at:stop], places[at:stop], strict=True))
+        glyphs.append(_glyph(face, text[cluster : ends[cluster]], drawn))
         at = stop
     return tuple(glyphs)
 

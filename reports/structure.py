@@ -61,10 +61,11 @@ class Written(NamedTuple):
     """References to the annotations of each page."""
 
 
-def write(objects: Objects, document: Node, pages: Sequence[Raw]) -> Written:
-    """The tree under ``document``, and for each page and annotation the way back (section 14.7.4.4)."""
+def write(objects: Objects, document: Node, pages: Sequence[Raw], marks: Sequence[int]) -> Written:
+    """The tree under ``document``, and for each page and annotation the way back (section 14.7.4.4). ``marks`` are how
+    many each page has."""
     root = objects.new()
-    tree = _Tree(objects, pages)
+    tree = _Tree(objects, pages, marks)
     top = tree.element(document, root)
     nums = [f"{page} [{' '.join(refs)}]" for page, refs in enumerate(tree.parents)]
     nums += [f"{len(pages) + at} {ref}" for at, ref in enumerate(tree.linked)]
@@ -77,9 +78,9 @@ def write(objects: Objects, document: Node, pages: Sequence[Raw]) -> Written:
 
 
 class _Tree:
-    def __init__(self, objects: Objects, pages: Sequence[Raw]) -> None:
+    def __init__(self, objects: Objects, pages: Sequence[Raw], marks: Sequence[int]) -> None:
         self._objects, self._pages = objects, pages
-        self.parents: list[list[str]] = [[] for _ in pages]
+        self.parents = [[""] * count for count in marks]
         self.linked: list[str] = []
         self.annotations: dict[int, list[str]] = {}
 
@@ -89,27 +90,17 @@ class _Tree:
         for kid in node.kids:
             if isinstance(kid, Node):
                 kids.append(self.element(kid, raw))
-                continue
-            if isinstance(kid, Annotation):
+            elif isinstance(kid, Annotation):
                 kids.append(self._link(kid, raw.ref))
-                continue
-            home = kid.page if home < 0 else home
-            self._back(kid, raw.ref)
-            mark = f"<</Type/MCR/Pg {self._pages[kid.page].ref}/MCID {kid.number}>>"
-            kids.append(str(kid.number) if kid.page == home else mark)
-        out = [f"<</S/{node.role}/P {parent.ref}"]
-        if home >= 0:
-            out.append(f"/Pg {self._pages[home].ref}")
-        if kids:
-            out.append(f"/K {kids[0]}" if len(kids) == 1 else f"/K[{' '.join(kids)}]")
-        out.append(f"{_attributes(node)}>>")
-        raw.content = "".join(out).encode("ascii")
+            else:
+                page, number = kid
+                home = page if home < 0 else home
+                self.parents[page][number] = raw.ref
+                kids.append(str(number) if page == home else f"<</Type/MCR/Pg {self._pages[page].ref}/MCID {number}>>")
+        of = f"/Pg {self._pages[home].ref}" if home >= 0 else ""
+        held = f"/K {kids[0]}" if len(kids) == 1 else f"/K[{' '.join(kids)}]" if kids else ""
+        raw.content = f"<</S/{node.role}/P {parent.ref}{of}{held}{_attributes(node)}>>".encode("ascii")
         return raw.ref
-
-    def _back(self, mark: Mark, ref: str) -> None:
-        refs = self.parents[mark.page]
-        refs.extend("null" for _ in range(mark.number + 1 - len(refs)))
-        refs[mark.number] = ref
 
     def _link(self, link: Annotation, ref: str) -> str:
         box = " ".join(f"{side:.2f}" for side in link.box)
@@ -123,6 +114,8 @@ class _Tree:
 
 
 def _attributes(node: Node) -> str:
+    if not (node.scope or node.span != 1 or node.box or node.alt or node.lang):
+        return ""
     out = []
     if node.scope or node.span != 1:
         scope = f"/Scope/{node.scope}" if node.scope else ""
