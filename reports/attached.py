@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from pikepdf import DataDecodingError, PasswordError, Pdf, PdfError
@@ -41,17 +43,29 @@ _UNREADABLE: Final = (
 def attachment(pdf: bytes, name: str) -> bytes:
     """The octets of the file of that name within a PDF. Raises FormatError if there is none, and for a PDF that is
     damaged, encrypted or too large."""
+    with _opened(pdf) as opened:
+        if name not in opened.attachments:
+            raise FormatError(f"the PDF holds no file {name}")
+        data = opened.attachments[name].get_file().read_bytes()
+    if len(data) > ATTACHMENT:
+        raise FormatError(f"the file {name} is larger than {ATTACHMENT >> 20} MiB")
+    return data
+
+
+def producer(pdf: bytes) -> str:
+    """What a PDF says that it was made by; empty where it says nothing. FormatError likewise."""
+    with _opened(pdf) as opened:
+        return str(opened.docinfo.get("/Producer", ""))
+
+
+@contextmanager
+def _opened(pdf: bytes) -> Iterator[Pdf]:
     if len(pdf) > FILE:
         raise FormatError(f"the PDF is larger than {FILE >> 20} MiB")
     try:
         with Pdf.open(io.BytesIO(pdf), attempt_recovery=False) as opened:
             if opened.is_encrypted:
                 raise FormatError("the PDF is encrypted")
-            if name not in opened.attachments:
-                raise FormatError(f"the PDF holds no file {name}")
-            data = opened.attachments[name].get_file().read_bytes()
+            yield opened
     except _UNREADABLE as error:
         raise FormatError("the PDF cannot be read") from error
-    if len(data) > ATTACHMENT:
-        raise FormatError(f"the file {name} is larger than {ATTACHMENT >> 20} MiB")
-    return data

@@ -7,7 +7,9 @@ of what stands on it, and every word, belong to `ledger.claims.DRAWING`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from msgspec import UNSET
@@ -18,10 +20,29 @@ from ledger.certified import Certified
 from ledger.errors import FormatError
 from reports import events, facts, findings, layout, pdfa, place, timeline
 from reports.blocks import Block, Heading, Sheet
+from reports.metadata import Metadata
 from reports.wording import Words
 
 TWIN: Final = "evidence.json"
 """The name of the evidence inside the file."""
+
+_DRAWN_BY: Final = (
+    *("fonttools", "pikepdf", "regex", "reportlab", "uharfbuzz"),
+    *("fontpkg-jetbrains-mono", "fontpkg-noto-sans", "justmytype-intl-cjk", "justmytype-intl-rtl"),
+)
+
+
+def _producer() -> str:
+    """What the octets of a file depend on beside its evidence: the libraries and faces here, by their versions."""
+    found = {}
+    for name in _DRAWN_BY:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return ", ".join(["Postseal", *(f"{name} {number}" for name, number in found.items())])
+
+
+PRODUCER: Final = _producer()
+"""As files name it. Of one file and another that differ in it no more can be said than what they show."""
 
 
 def draw(octets: bytes) -> bytes:
@@ -34,13 +55,14 @@ def draw(octets: bytes) -> bytes:
     made = sheet(said, found, words)
     raw = layout.draw(made, found.claims.paper, found.claims.language)
     at = found.closing.message.entry.at
-    meta = pdfa.Metadata(
-        title=f"{made.title} {made.number}",
+    meta = Metadata(
+        title=made.title,
         author=f"Postseal, {said.checkpoint.origin}",
-        subject=made.quality,
-        creator=claims.DRAWING,
-        language=found.claims.language,
+        subject=f"{made.number}. {made.quality}",
         issued=datetime.fromisoformat(at),
+        creator=claims.DRAWING,
+        producer=PRODUCER,
+        accessible=True,
     )
     return pdfa.finish(raw, meta, [pdfa.Attachment(TWIN, octets, "application/json", words("verify.note"))])
 

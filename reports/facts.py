@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -42,11 +42,7 @@ def parties(case: Case, certified: Certified, words: Words) -> list[Block]:
     said, opened = sealed(case), case.message[0].facts
     hidden = words("undisclosed")
     rows = [Pair(words("party.sender"), _sender(said, words))]
-    rows += [
-        Pair(words(label), said.get(name, ""))
-        for label, name in (("party.from", "from"), ("party.to", "to"), ("party.cc", "cc"), ("party.actor", "actor"))
-        if name in said
-    ]
+    rows += _headers(said, ("from", "to", "cc", "actor"), "party", words)
     rows.append(Pair(words("party.identified"), words(f"party.envelope.{opened.envelope}")))
     recipients = []
     for chain in certified.recipients:
@@ -64,6 +60,18 @@ def parties(case: Case, certified: Certified, words: Words) -> list[Block]:
     return blocks
 
 
+def _headers(said: Mapping[str, Any], names: Sequence[str], section: str, words: Words) -> list[Pair]:
+    """Those that are disclosed; of one too long to be sealed its hash is."""
+    rows = []
+    for name in names:
+        if name in said:
+            rows.append(Pair(words(f"{section}.{name}"), said[name]))
+        elif f"{name}.sha256" in said:
+            hashed = words("content.hashed", sha256=compared(said[f"{name}.sha256"]))
+            rows.append(Pair(words(f"{section}.{name}"), hashed))
+    return rows
+
+
 def _sender(said: Mapping[str, Any], words: Words) -> str:
     if "mail_from" not in said:
         return words("undisclosed")
@@ -74,9 +82,7 @@ def content(case: Case, certified: Certified, words: Words) -> list[Block]:
     """The message by its hash, and every part of it that is disclosed."""
     said, opened = sealed(case), case.message[0]
     blocks: list[Block] = [Heading(words("heading.content"))]
-    rows = [
-        Pair(words(f"content.{name}"), str(said[name])) for name in ("subject", "date", "message_id") if name in said
-    ]
+    rows = _headers(said, ("subject", "date", "message_id"), "content", words)
     if case.raw is not None:
         rows.append(Pair(words("content.size"), words("content.octets", size=case.raw.size)))
         rows.append(Pair(words("content.sha256"), compared(case.raw.sha256), code=True))

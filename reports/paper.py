@@ -16,7 +16,7 @@ from ledger.certified import Status
 from ledger.errors import FormatError, LedgerError, ProofError, UnknownReference
 from ledger.trust import Trust
 from ledger.verdict import Check, NotChecked, Verdict, conclude, run
-from reports import attached, certificate, pdfa
+from reports import attached, certificate
 
 START: Final = b"%PDF-"
 Ask = Callable[[str], Status]
@@ -67,7 +67,7 @@ def _check_paper(pdf: bytes, octets: bytes, held: Check) -> str:
         raise ProofError(f"its evidence is that of no certificate: {error}") from None
     if drawn == pdf:
         return "drawn again from its evidence it is the same, octet by octet"
-    if pdfa.producer_of(pdf) == pdfa.PRODUCER:
+    if attached.producer(pdf) == certificate.PRODUCER:
         raise ProofError("drawn from its evidence it is another: the paper was changed, or is not of this evidence")
     if held.status == "passed":
         return "its hash is the one that the ledger has sealed; it was drawn by other versions of what draws here"

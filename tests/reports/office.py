@@ -50,7 +50,8 @@ def letter(subject: str = "Purchase deed, final version", name: str = "deed.pdf"
     """A mail with two files."""
     head = f"From: Anna de Vries <anna@notary.example>\r\nTo: Bob <{TO[0]}>\r\nCc: {TO[1]}\r\nSubject: {subject}\r\n"
     head += "Date: Mon, 23 Nov 2026 09:12:00 +0100\r\nMessage-ID: <4711@notary.example>\r\nMIME-Version: 1.0\r\n"
-    parts = "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nattached\r\n--x\r\nContent-Type: application/pdf\r\n"
+    parts = "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nattached\r\n--x\r\n"
+    parts += "Content-Type: application/pdf\r\n"
     parts += f'Content-Disposition: attachment; filename="{name}"\r\n\r\nfile 1\r\n--x\r\nContent-Type: text/csv\r\n'
     parts += "Content-Disposition: attachment; filename=settlement.csv\r\n\r\nfile 2\r\n--x--\r\n"
     return (head + parts).encode()
