@@ -68,7 +68,7 @@ def _parser() -> _Parser:
         prog="postseal verify",
         description="Check evidence, or a package of it, offline: from its own bytes and your word whom you trust.",
         epilog="Exit status: 0 valid, 1 invalid, 3 unknown (nothing failed, but something needed was not checked), "
-        "2 if a file is neither evidence nor a package or cannot be read. Of several files the worst counts: 1, 2, 3, 0.",
+        "2 if a file is neither of these or cannot be read. Of several files the worst counts: 1, 2, 3, 0.",
         allow_abbrev=False,
         add_help=False,
     )

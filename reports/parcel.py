@@ -112,16 +112,16 @@ def check(parcel: Parcel, trust: Trust, content: bytes | None = None) -> Verdict
         required |= {"certificate"}
     checks = [
         *(made[name] for name in NAMES),
-        run("package", lambda: _check_package(said, parcel, large)),
+        run("package", lambda: _check_package(said, parcel, parts, large)),
         run("certificate", lambda: _check_certificate(said, large)),
     ]
     return conclude(checks, required)
 
 
-def _check_package(said: Case, parcel: Parcel, large: Mapping[str, Measured]) -> str:
+def _check_package(said: Case, parcel: Parcel, parts: Mapping[str, Part], large: Mapping[str, Measured]) -> str:
     wanted = lay_out(said, parcel.evidence, large)
     for place in parcel.files:
-        if place not in wanted and place not in large:
+        if place not in wanted and place not in parts and place != PLACE:
             raise ProofError(f"{place} is no part of a package")
     for place, octets in sorted(wanted.items(), key=lambda one: not one[0].startswith("data/")):
         held = parcel.files.get(place)

@@ -1,4 +1,4 @@
-"""Packages of a real ledger, and what an attacker makes of them: he unpacks, changes, lists everything anew and packs."""
+"""Packages of a real ledger, and what an attacker makes of them: he unpacks, changes, lists all anew and packs."""
 
 from __future__ import annotations
 

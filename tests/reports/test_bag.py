@@ -146,7 +146,7 @@ def test_a_recipients_package_shows_no_other(database_url: str, tmp_path: Path) 
         with pytest.raises(ProofError, match="does not disclose raw"):
             bag.pack(evidence, {"raw": lambda: (MAIL,)})
         for pdf in (PDF, PDF + b"1"):
-            with pytest.raises(ProofError, match="not about r2 alone|no entry"):
+            with pytest.raises(ProofError, match=r"not about r2 alone|no entry"):
                 bag.pack(evidence, certificate=pdf)
         with pytest.raises(InvalidRequest, match="names its other recipients"):
             pack(log, message, recipient="r2", only=["raw", "f1"])
