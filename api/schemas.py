@@ -342,6 +342,11 @@ class NewEvidence(Body):
         ]
         | None
     ) = None
+    content: bool = Field(
+        default=False,
+        description="Of a package: with the message and files that were kept, as far as they are disclosed; of one "
+        "recipient's, files alone. Needs a role that may read content, and the look is recorded",
+    )
 
 
 class LogState(Said):

@@ -9,18 +9,22 @@ from msgspec.structs import replace
 from cli.exits import NO, USAGE, Stop
 from ledger import checkpoint, durable, evidence, note
 from ledger.audit import Report
-from ledger.errors import FormatError
+from ledger.errors import FormatError, LedgerError
 from ledger.evidence import Replay
 from ledger.merkle import prove_consistency
 from ledger.store.read import Reader
+from reports import parcel
 
 MAX_BYTES = 256 * 1024 * 1024
 
 
 def attach(path: Path, signed: bytes, report: Report, reader: Reader) -> None:
-    """Put the statement into the document at ``path``, tied to its checkpoint by a consistency proof."""
+    """Put the statement into the evidence at ``path``, tied to its checkpoint by a consistency proof. A package is
+    packed again around it."""
     try:
-        document = evidence.parse(durable.read(path, MAX_BYTES)[0])
+        data = durable.read(path, MAX_BYTES)[0]
+        package = parcel.open(data) if parcel.is_package(data) else None
+        document = evidence.parse(data if package is None else package.evidence)
         told = checkpoint.parse(note.parse(document.checkpoint.encode())[0])
     except (FormatError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -30,5 +34,10 @@ def attach(path: Path, signed: bytes, report: Report, reader: Reader) -> None:
     small, large = sorted((told.size, report.size))
     proof = prove_consistency(small, large, reader.nodes(large)) if small < large else []
     added = Replay(consistency=tuple(node.hex() for node in proof), statement=signed.decode())
-    made = replace(document, replays=(*document.replays, added))
-    durable.replace(path, evidence.format(made))
+    made = evidence.format(replace(document, replays=(*document.replays, added)))
+    if package is not None:
+        try:
+            made = b"".join(parcel.repack(package, made).pieces)
+        except LedgerError as error:
+            raise Stop(NO, f"{path}: {error}") from None
+    durable.replace(path, made)

@@ -73,7 +73,7 @@ def audit(
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where it goes.")] = None,
     into: Annotated[
-        list[Path] | None, typer.Option(metavar="EVIDENCE.json", help="Add it to this evidence; may be repeated.")
+        list[Path] | None, typer.Option(metavar="FILE", help="Add it to this evidence or package; may be repeated.")
     ] = None,
     record: Annotated[bool, typer.Option("--record", help="Record the audit in the ledger.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,

@@ -21,9 +21,13 @@ from ledger import evidence
 from ledger.document import Evidence
 from ledger.errors import FormatError
 from ledger.evidence import Check, Trust, Verdict
+from reports import parcel, unzipping
 
 MARK: Final = b'"postseal-evidence/'
 MAX_BYTES: Final = 256 * 1024 * 1024
+MAX_PACKAGE: Final = 1024 * 1024 * 1024
+"""Octets of a package, too, when it is unpacked: the content lies in it."""
+
 STDIN: Final = Path("-")
 
 MEANINGS: Final = {
@@ -38,6 +42,8 @@ MEANINGS: Final = {
     "timed": "An independent authority attested the time.",
     "witnessed": "Independent witnesses saw the same log.",
     "no_access_recorded": "No access is recorded, and an access would have been.",
+    "package": "Each file of the package says what the evidence says.",
+    "certificate": "The certificate is the one that was issued.",
 }
 _MARKS: Final = {"passed": ("✓", plain.GREEN), "failed": ("✗", plain.RED), "not_checked": ("-", plain.YELLOW)}
 _COLOURS: Final = {"valid": plain.GREEN, "invalid": plain.RED, "unknown": plain.YELLOW}
@@ -60,9 +66,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> _Parser:
     parser = _Parser(
         prog="postseal verify",
-        description="Check evidence offline, from its own bytes and your word whom you trust.",
+        description="Check evidence, or a package of it, offline: from its own bytes and your word whom you trust.",
         epilog="Exit status: 0 valid, 1 invalid, 3 unknown (nothing failed, but something needed was not checked), "
-        "2 if a file is no evidence or cannot be read. Of several files the worst counts: 1, 2, 3, 0.",
+        "2 if a file is neither of these or cannot be read. Of several files the worst counts: 1, 2, 3, 0.",
         allow_abbrev=False,
         add_help=False,
     )
@@ -72,7 +78,7 @@ def _parser() -> _Parser:
         metavar="FILE",
         type=Path,
         nargs="+",
-        help="evidence, as `postseal export` wrote it; - is standard input",
+        help="evidence or package, as `postseal export` wrote it; - is standard input",
     )
     options.add_argument("--trust", metavar="TRUST.json", type=Path, help="whom you believe; see `postseal trust`")
     options.add_argument("--vkey", action="append", default=[], help="instead of --trust: the log's verifier key")
@@ -99,9 +105,7 @@ def verify(files: Sequence[Path], trust: Path | None, vkeys: list[str], content:
     statuses = []
     for file in files:
         try:
-            data = _read(file)
-            if MARK not in data:
-                raise Stop(USAGE, f"{file} is not Postseal evidence")
+            verdict, data = judge(file, policy, octets)
         except Stop as stop:
             statuses.append(USAGE)
             if as_json:
@@ -109,10 +113,25 @@ def verify(files: Sequence[Path], trust: Path | None, vkeys: list[str], content:
             else:
                 sys.stderr.write(f"postseal: {plain.clean(str(stop))}\n")
             continue
-        verdict = evidence.check(data, policy, octets)
         statuses.append(_STATUS[verdict.verdict])
         _print(_as_json(file, verdict) if as_json else _as_text(file, data, verdict))
     return min(statuses, key=_WEIGHT.index)
+
+
+def judge(file: Path, policy: Trust, content: bytes | None) -> tuple[Verdict, bytes]:
+    """The verdict on evidence or a package, and the evidence; no octets where a package has none."""
+    data = _read(file, MAX_PACKAGE)
+    if data.startswith(unzipping.START):
+        try:
+            package = parcel.open(data, MAX_PACKAGE)
+        except FormatError as error:
+            raise Stop(USAGE, f"{file} is {error}") from None
+        return parcel.check(package, policy, content), package.evidence
+    if MARK not in data:
+        raise Stop(USAGE, f"{file} is not Postseal evidence")
+    if len(data) > MAX_BYTES:
+        raise Stop(USAGE, f"{file} is larger than {MAX_BYTES // 1024**2} MiB")
+    return evidence.check(data, policy, content), data
 
 
 def read_trust(trust: Path | None, vkeys: list[str]) -> Trust:
@@ -128,17 +147,17 @@ def read_trust(trust: Path | None, vkeys: list[str]) -> Trust:
         raise Stop(USAGE, f"{trust or '--vkey'}: {error}") from None
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, limit: int = MAX_BYTES) -> bytes:
     try:
         if file == STDIN:
-            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+            data = sys.stdin.buffer.read(limit + 1)
         else:
             with file.open("rb") as opened:
-                data = opened.read(MAX_BYTES + 1)
+                data = opened.read(limit + 1)
     except OSError as error:
         raise Stop(USAGE, f"{file} cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise Stop(USAGE, f"{file} is larger than {MAX_BYTES // 1024**2} MiB")
+    if len(data) > limit:
+        raise Stop(USAGE, f"{file} is larger than {limit // 1024**2} MiB")
     return data
 
 

@@ -11,7 +11,7 @@ Nothing is given before all of it was authenticated, and the octets of a message
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -142,17 +142,28 @@ class Content:
     def file(self, file: str) -> Leaf:
         """A file by its number (``f1``), hashed before this returns; the whole body is held in memory meanwhile.
         UnknownReference, Erased."""
-        if int(file[1:]) > self.files:
-            raise UnknownReference(f"the message has {self.files} files, no {file}")
-        said = self._fact(file)
+        return self.several([file])[file]
+
+    def several(self, files: Sequence[str]) -> dict[str, Leaf]:
+        """The same of some files; the body is held in memory once for all of them."""
+        for file in files:
+            if int(file[1:]) > self.files:
+                raise UnknownReference(f"the message has {self.files} files, no {file}")
+        said = {file: self._fact(file) for file in files}
         where = "whole" if "whole" in self.parts else "body"
         octets = b"".join(self._open(where))
         header = mime.read_header(octets, 0, self.parts[where].small or len(octets), mime.Limits())
+        wanted = {one["path"]: file for file, one in said.items()}
+        found = {}
         for part in mime.Walk(octets, mime.Limits()).leaves(header):
-            if part.path == said["path"]:
-                _check(mime.pieces(part, []), said)
-                return Leaf(said.get("name"), said["media_type"], said["size"], partial(mime.pieces, part, []))
-        raise Damaged(f"the kept content of this message has no {file}")
+            if part.path in wanted:
+                one = said[wanted[part.path]]
+                _check(mime.pieces(part, []), one)
+                leaf = Leaf(one.get("name"), one["media_type"], one["size"], partial(mime.pieces, part, []))
+                found[wanted.pop(part.path)] = leaf
+            if not wanted:
+                return found
+        raise Damaged(f"the kept content of this message has no {', '.join(wanted.values())}")
 
     def check(self, part: str) -> None:
         """That one part is there and authentic, to its end. Erased."""

@@ -42,30 +42,65 @@ def prove_many(indices: Iterable[int], size: int, read: Read) -> list[bytes]:
 
 def check_many(leaves: Mapping[int, bytes], size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Check that the tree of ``size`` leaves under ``root`` has every leaf hash of ``leaves`` at its index."""
-    order = _order(leaves, size)
     check_hashes((root,))
+    if _nodes(leaves, size, proof)[0, size] != root:
+        raise ProofError(f"multiproof of {len(leaves)} leaves does not lead to the root of size {size}")
+
+
+def prove_each(
+    indices: Iterable[int], leaves: Mapping[int, bytes], size: int, proof: Sequence[bytes]
+) -> dict[int, list[bytes]]:
+    """The RFC 6962 audit path of each of ``indices``, some of ``leaves``, out of one proof of them all.
+
+    What a path needs stands in the proof, or above leaves that are held. To which root the paths lead is not looked at:
+    that is `check_many`'s.
+    """
+    nodes = _nodes(leaves, size, proof)
+    paths = {}
+    for index in indices:
+        if index not in leaves:
+            raise ProofError(f"multiproof: leaf {index} is none of those proved")
+        path = []
+        low, high = 0, size
+        while high - low > 1:
+            middle = split(low, high)
+            if index < middle:
+                path.append(nodes[middle, high])
+                high = middle
+            else:
+                path.append(nodes[low, middle])
+                low = middle
+        paths[index] = path[::-1]
+    return paths
+
+
+def _nodes(leaves: Mapping[int, bytes], size: int, proof: Sequence[bytes]) -> dict[tuple[int, int], bytes]:
+    """The hash of every range [low, high) that the recursion visits."""
+    order = _order(leaves, size)
     check_hashes(proof)
     check_hashes(tuple(leaves.values()))
     unused = iter(proof)
+    nodes: dict[tuple[int, int], bytes] = {}
 
     def walk(low: int, high: int, first: int, last: int) -> bytes:
         if first == last:
             node = next(unused, None)
             if node is None:
                 raise ProofError(f"multiproof of {len(proof)} hashes is too short")
-            return node
-        if high - low == 1:
-            return leaves[low]
-        middle = split(low, high)
-        between = bisect_left(order, middle, first, last)
-        left = walk(low, middle, first, between)
-        return node_hash(left, walk(middle, high, between, last))
+        elif high - low == 1:
+            node = leaves[low]
+        else:
+            middle = split(low, high)
+            between = bisect_left(order, middle, first, last)
+            left = walk(low, middle, first, between)
+            node = node_hash(left, walk(middle, high, between, last))
+        nodes[low, high] = node
+        return node
 
-    found = walk(0, size, 0, len(order))
+    walk(0, size, 0, len(order))
     if next(unused, None) is not None:
         raise ProofError(f"multiproof of {len(proof)} hashes is too long")
-    if found != root:
-        raise ProofError(f"multiproof of {len(order)} leaves does not lead to the root of size {size}")
+    return nodes
 
 
 def _order(indices: Iterable[int], size: int) -> list[int]:

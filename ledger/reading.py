@@ -153,11 +153,16 @@ class Reading:
             raise Damaged("this certificate is not the one whose hash was recorded")
         return octets
 
-    def certified(self, number: str) -> Status:
-        """What the ledger says of a certificate that was sealed. UnknownReference."""
-        no = self.reader.part(papers.PART + number)
-        for message in () if no is None else self.reader.numbered([no]):
-            own = [entry.decode(data) for _, data in self.reader.chain_entries(message)]
+    def certified(self, number: str, message: str | None = None) -> Status:
+        """What the ledger says of a certificate that was sealed. It is found by its file; where that was erased, by the
+        ``message`` it is about. UnknownReference."""
+        if message is None:
+            no = self.reader.part(papers.PART + number)
+            found = [] if no is None else self.reader.numbered([no])
+        else:
+            found = [self.message(message)]
+        for chain in found:
+            own = [entry.decode(data) for _, data in self.reader.chain_entries(chain)]
             issued: Any = None
             for one in own:
                 facts: Any = one.facts
@@ -167,8 +172,8 @@ class Reading:
                     recipient = None if issued.recipient is UNSET else issued.recipient
                     superseded, withdrawn = certified.became(number, own)
                     kind, digest = issued.certificate, facts.sha256
-                    return Status(number, kind, message.id, recipient, one, digest, superseded, withdrawn)
-        raise UnknownReference("no certificate of this number is kept here")
+                    return Status(number, kind, chain.id, recipient, one, digest, superseded, withdrawn)
+        raise UnknownReference("no certificate of this number was sealed here")
 
     def _blob(self, message: Chain, row: Row) -> Blob:
         part, name, size, small, wrapped, subject, epoch, data_key = row

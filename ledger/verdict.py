@@ -27,7 +27,13 @@ NAMES: Final = (
     "witnessed",
     "no_access_recorded",
 )
-"""Every check, in the order of a verdict."""
+"""Every check of evidence, in the order of a verdict."""
+
+PACKAGED: Final = ("package", "certificate")
+"""The checks of a package beside those of the evidence in it; they follow after them."""
+
+PRINTED: Final = ("certificate", "paper")
+"""The same of the file of a certificate."""
 
 MAX_DETAIL: Final = 1_000
 """Characters: a detail may quote from the document, which a stranger wrote."""
@@ -51,7 +57,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``checks`` has every name of `NAMES`, in order. ``required`` are those without which it is not valid."""
+    """``checks`` has every name of `NAMES`, and those of `PACKAGED` or `PRINTED` after them where it is of such, in
+    order. ``required`` are those without which it is not valid."""
 
     verdict: Literal["valid", "invalid", "unknown"]
     checks: tuple[Check, ...]
@@ -59,7 +66,7 @@ class Verdict:
 
     def check(self, name: str) -> Check:
         """The check of that name."""
-        return self.checks[NAMES.index(name)]
+        return next(check for check in self.checks if check.name == name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ was drawn by other versions of what draws, the hash that the ledger sealed tells
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from ledger import case, certified, evidence
 from ledger.certified import Status
@@ -19,8 +18,15 @@ from ledger.verdict import Check, NotChecked, Verdict, conclude, run
 from reports import attached, certificate
 
 START: Final = b"%PDF-"
-Ask = Callable[[str], Status]
-"""What a ledger says of a certificate by its number; UnknownReference."""
+
+
+class Ledger(Protocol):
+    """Who can be asked what became of a certificate: `ledger.reading.Reading`."""
+
+    id: str
+
+    def certified(self, number: str, message: str) -> Status:
+        """UnknownReference where it never sealed one of this number about this message."""
 
 
 def is_pdf(data: bytes) -> bool:
@@ -36,22 +42,27 @@ def twin(pdf: bytes) -> bytes:
         raise FormatError(f"no Postseal certificate: {error}") from None
 
 
-def check(pdf: bytes, octets: bytes, trust: Trust, content: bytes | None = None, ask: Ask | None = None) -> Verdict:
-    """Judge a file, and ``octets``, its `twin`. ``ask`` a ledger what became of it, if there is one."""
+def check(
+    pdf: bytes, octets: bytes, trust: Trust, content: bytes | None = None, ledger: Ledger | None = None
+) -> Verdict:
+    """Judge a file, and ``octets``, its `twin`. ``ledger`` is asked what became of it, if there is one."""
     judged = evidence.check(octets, trust, content)
-    held = run("certificate", lambda: _check_sealed(pdf, octets, ask))
+    held = run("certificate", lambda: _check_sealed(pdf, octets, ledger))
     drawn = run("paper", lambda: _check_paper(pdf, octets, held))
     return conclude([*judged.checks, held, drawn], judged.required | {"paper"})
 
 
-def _check_sealed(pdf: bytes, octets: bytes, ask: Ask | None) -> str:
-    if ask is None:
+def _check_sealed(pdf: bytes, octets: bytes, ledger: Ledger | None) -> str:
+    if ledger is None:
         raise NotChecked("whether it was withdrawn or superseded only the ledger can tell: look its number up")
-    made = certified.of(case.read(evidence.parse(octets))).claims
+    said = case.read(evidence.parse(octets))
+    made = certified.of(said).claims
+    if said.log[0].entry.chain != ledger.id:
+        raise NotChecked("it is of another ledger than the one that can be asked here")
     try:
-        known = ask(made.number)
+        known = ledger.certified(made.number, made.message)
     except UnknownReference:
-        raise NotChecked(f"this ledger has sealed no certificate {made.number}, or it was erased") from None
+        raise ProofError(f"this ledger never sealed a certificate {made.number} about this message") from None
     if known.sha256 != sha256(pdf).hexdigest():
         raise ProofError(f"another file than this was sealed as certificate {made.number}, entry {known.sealed.seq}")
     if known.withdrawn is not None:

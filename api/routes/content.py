@@ -55,7 +55,7 @@ async def kept(
         return (held.size, held.whole()) if part == "whole" else held.body()
 
     size, pieces = await anyio.to_thread.run_sync(read)
-    return _Sent(service, 0, pieces, headers=_headers(size, attachment(f"{message}.eml", message)), media_type=MAIL)
+    return Sent(service, 0, pieces, headers=_headers(size, attachment(f"{message}.eml", message)), media_type=MAIL)
 
 
 @router.get(
@@ -77,7 +77,7 @@ async def kept_file(
         service.opened -= room
         raise
     pieces = _cut(found.pieces())
-    return _Sent(service, room, pieces, headers=_headers(found.size, attachment(found.name, file)), media_type=OCTETS)
+    return Sent(service, room, pieces, headers=_headers(found.size, attachment(found.name, file)), media_type=OCTETS)
 
 
 async def _look(request: Request, service: Service, message: str, what: str) -> Content:
@@ -100,8 +100,8 @@ def _cut(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
             yield bytes(piece[start : start + PIECE])
 
 
-class _Sent(StreamingResponse):
-    """Gives back the ``room`` in memory that it took, whether it was read to its end or not."""
+class Sent(StreamingResponse):
+    """What was kept. Gives back the ``room`` in memory that it took, whether it was read to its end or not."""
 
     def __init__(self, service: Service, room: int, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)

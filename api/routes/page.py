@@ -144,12 +144,12 @@ async def _matched(request: Request, octets: bytes, key: bytes) -> list[Identifi
 
 def _judged(service: Service, data: bytes, content: bytes | None) -> dict[str, Any]:
     """What the page says of evidence. Not on the event loop."""
-    verdict = weigh(service, data, content)
+    verdict, document = weigh(service, data, content)
     checks = [_row(one, one.name in verdict.required) for one in verdict.checks]
     return {
         "verdict": verdict.verdict,
         "is_evidence": True,
-        "claim": _claim(data) if checks[0].status == "passed" else None,
+        "claim": _claim(document) if checks[0].status == "passed" else None,
         "made": sorted((one for one in checks if one.status != "not_checked"), key=lambda one: one.status),
         "left": [one for one in checks if one.status == "not_checked"],
         "vkeys": [key.vkey for key in service.log.ring.keys],
@@ -239,8 +239,20 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "An access is on record, or the recorder was not running all the time.",
         "This says nothing about whether somebody had access.",
     ),
+    "package": Meaning(
+        "A whole package",
+        "Every file of the package says what its evidence says, or is what the evidence has the hash of.",
+        "Something in the package is missing, was added, or is not what its evidence says.",
+        "The files beside the evidence were not compared with it.",
+    ),
+    "certificate": Meaning(
+        "The certificate in the package",
+        "The certificate is, octet for octet, the one whose issue is recorded.",
+        "The certificate is none whose issue is recorded here, or it was withdrawn.",
+        "No certificate in the package was checked.",
+    ),
 }
-"""For every name of `ledger.verdict.NAMES`. Each is true of its check alone: in a forgery most of them pass."""
+"""For every name of `ledger.verdict.NAMES` and `PACKAGED`. Each is true of its check alone: in a forgery most pass."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,14 @@ from ledger.differs import unquoted
 from ledger.identify import Identified
 from ledger.trust import Trust
 from ledger.verdict import Verdict
+from reports import parcel
 
 router = APIRouter(tags=["verify"])
 
 MARK: Final = b"postseal-evidence/"
+
+INFLATED: Final = 2
+"""How many times the limit the files of a package may be together. Packages are not compressed, unless on the way."""
 
 MATCHES: Final = 100
 """Messages that are told of one file, the newest."""
@@ -31,8 +35,8 @@ MATCHES: Final = 100
 _BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "Evidence (`postseal-evidence/1`), a message or any file, as it is or as part `file` of a form; "
-        "with evidence, part `content` may be the mail or file that it should be evidence of.",
+        "description": "Evidence (`postseal-evidence/1`), a package of it (.zip), a message or any file, as it is or "
+        "as part `file` of a form; with evidence, part `content` may be the mail or file it should be evidence of.",
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             "multipart/form-data": {
@@ -57,8 +61,8 @@ _BODY: Final = {
     responses=problems("too-large", "unsupported-media-type", "invalid"),
 )
 async def verify(request: Request) -> Response:
-    """Judge evidence: everything in it is computed again, nothing is looked up. Open to all; trusted are this log's
-    keys. To trust others, or nobody, `postseal verify` does the same offline.
+    """Judge evidence, or a package of it with all that lies in it: everything is computed again, nothing is looked up.
+    Open to all; trusted are this log's keys. To trust others, or nobody, `postseal verify` does the same offline.
 
     Any other file is held against what was recorded, if a key says who asks: which message, or which file of one, it is
     a copy of, at which of seven levels, and everything in which it differs. Found by the hash of its octets, its
@@ -88,18 +92,23 @@ async def _read(request: Request, limit: int) -> tuple[bytes, bytes | None]:
 
 
 def is_evidence(data: bytes) -> bool:
-    """Whether it says that it is, so that it is judged."""
-    return data.lstrip().startswith(b"{") and MARK in data
+    """Whether it says that it is evidence, or a package of it, so that it is judged."""
+    return parcel.is_package(data) or (data.lstrip().startswith(b"{") and MARK in data)
 
 
-def weigh(service: Service, data: bytes, content: bytes | None) -> Verdict:
-    """Evidence under the policy of this service: its log's keys, and nobody else's."""
-    return evidence.check(data, Trust.of(*(key.vkey for key in service.log.ring.keys)), content)
+def weigh(service: Service, data: bytes, content: bytes | None) -> tuple[Verdict, bytes]:
+    """Evidence, or a package, under this service's policy: its log's keys, and nobody else's. With the evidence."""
+    trust = Trust.of(*(key.vkey for key in service.log.ring.keys))
+    if not parcel.is_package(data):
+        return evidence.check(data, trust, content), data
+    # What is inflated is held in memory, and a stranger sends it.
+    package = parcel.open(data, INFLATED * service.settings.message_bytes)
+    return parcel.check(package, trust, content), package.evidence
 
 
 def judge(service: Service, data: bytes, content: bytes | None) -> dict[str, Any]:
     """Verdict and checks of evidence, by name."""
-    verdict = weigh(service, data, content)
+    verdict, _ = weigh(service, data, content)
     checks = [_check(one.name, one.status, one.detail) for one in verdict.checks]
     return {"verdict": verdict.verdict, "checks": checks, "matches": []}
 

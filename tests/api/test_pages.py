@@ -31,7 +31,7 @@ from api.routes import docs, page
 from ledger import evidence
 from ledger.erasing import Erasing
 from ledger.errors import StartRefused
-from ledger.verdict import NAMES
+from ledger.verdict import NAMES, PACKAGED
 from tests.api.serving import MAIL, Served, envelope, make_key, serving
 from tests.api.wire import Wire, head
 
@@ -200,7 +200,7 @@ def test_pages_are_not_in_the_document(nobody: httpx.Client) -> None:
 
 
 def test_every_check_has_its_words() -> None:
-    assert tuple(page.MEANINGS) == NAMES
+    assert tuple(page.MEANINGS) == (*NAMES, *PACKAGED)
     for meaning in page.MEANINGS.values():
         assert all(sentence.endswith(".") for sentence in meaning[1:]) and not meaning.title.endswith(".")
 

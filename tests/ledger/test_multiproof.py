@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger import merkle
 from ledger.errors import ProofError
 from ledger.merkle import Frontier
-from ledger.multiproof import check_many, prove_many
+from ledger.multiproof import check_many, prove_each, prove_many
 
 LEAVES = [merkle.leaf_hash(str(i).encode()) for i in range(300)]
 NODES = {
@@ -112,6 +112,38 @@ def test_any_choice(data: st.DataObject) -> None:
     check_many(
         chosen(sorted(indices, key=lambda i: sha256(b"%d" % i).digest())), size, proof, merkle.root(LEAVES[:size])
     )
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_each_leaf_gets_its_own_proof_out_of_that_of_all(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 300))
+    indices = data.draw(st.sets(st.integers(0, size - 1), min_size=1, max_size=40))
+    wanted = data.draw(st.sets(st.sampled_from(sorted(indices))))
+    made = prove_each(wanted, chosen(sorted(indices)), size, prove_many(indices, size, read))
+    assert made == {index: merkle.prove_inclusion(index, size, read) for index in wanted}
+    root = merkle.root(LEAVES[:size])
+    for index, path in made.items():
+        merkle.check_inclusion(LEAVES[index], index, size, path, root)
+
+
+def test_of_every_small_tree_each_leaf_gets_its_own_proof() -> None:
+    for size in range(1, 10):
+        for count in range(1, size + 1):
+            for indices in combinations(range(size), count):
+                made = prove_each(indices, chosen(indices), size, prove_many(indices, size, read))
+                assert made == {index: merkle.prove_inclusion(index, size, read) for index in indices}
+
+
+def test_no_proof_is_made_out_of_what_is_none() -> None:
+    proof = prove_many([2, 5], 7, read)
+    for bad in (proof[:-1], [*proof, bytes(32)], [b"", *proof[1:]]):
+        with pytest.raises(ProofError):
+            prove_each([2], chosen([2, 5]), 7, bad)
+    with pytest.raises(ProofError, match="leaf 3 is none"):
+        prove_each([3], chosen([2, 5]), 7, proof)
+    # Whoever wants to know whether it leads anywhere asks for that.
+    assert prove_each([2], chosen([2, 5]), 7, [bytes(32)] * 4)[2][0] == bytes(32)
 
 
 def test_all_leaves_need_no_hash() -> None:
