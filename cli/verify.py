@@ -7,6 +7,7 @@ it where there is none of our systems.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 import textwrap
@@ -29,6 +30,8 @@ MAX_PACKAGE: Final = 1024 * 1024 * 1024
 """Octets of a package, too, when it is unpacked: the content lies in it."""
 
 STDIN: Final = Path("-")
+PDF: Final = b"%PDF-"
+PRINTED: Final = "cli.printed"
 
 MEANINGS: Final = {
     "intact": "The document agrees with itself: each fact shown is the one its entry has hashed.",
@@ -44,6 +47,7 @@ MEANINGS: Final = {
     "no_access_recorded": "No access is recorded, and an access would have been.",
     "package": "Each file of the package says what the evidence says.",
     "certificate": "The certificate is the one that was issued.",
+    "paper": "The paper says what the evidence in it says: drawn again it is the same.",
 }
 _MARKS: Final = {"passed": ("✓", plain.GREEN), "failed": ("✗", plain.RED), "not_checked": ("-", plain.YELLOW)}
 _COLOURS: Final = {"valid": plain.GREEN, "invalid": plain.RED, "unknown": plain.YELLOW}
@@ -66,7 +70,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> _Parser:
     parser = _Parser(
         prog="postseal verify",
-        description="Check evidence, or a package of it, offline: from its own bytes and your word whom you trust.",
+        description="Check a certificate, evidence or a package of it offline: from its own bytes and your word whom "
+        "you trust.",
         epilog="Exit status: 0 valid, 1 invalid, 3 unknown (nothing failed, but something needed was not checked), "
         "2 if a file is neither of these or cannot be read. Of several files the worst counts: 1, 2, 3, 0.",
         allow_abbrev=False,
@@ -78,7 +83,7 @@ def _parser() -> _Parser:
         metavar="FILE",
         type=Path,
         nargs="+",
-        help="evidence or package, as `postseal export` wrote it; - is standard input",
+        help="evidence, package or certificate, as `postseal` wrote it; - is standard input",
     )
     options.add_argument("--trust", metavar="TRUST.json", type=Path, help="whom you believe; see `postseal trust`")
     options.add_argument("--vkey", action="append", default=[], help="instead of --trust: the log's verifier key")
@@ -127,6 +132,10 @@ def judge(file: Path, policy: Trust, content: bytes | None) -> tuple[Verdict, by
         except FormatError as error:
             raise Stop(USAGE, f"{file} is {error}") from None
         return parcel.check(package, policy, content), package.evidence
+    if data.startswith(PDF):
+        # What reads and draws paper is loaded by those alone who have some.
+        judged: tuple[Verdict, bytes] = importlib.import_module(PRINTED).judge(file, data, policy, content)
+        return judged
     if MARK not in data:
         raise Stop(USAGE, f"{file} is not Postseal evidence")
     if len(data) > MAX_BYTES:

@@ -84,7 +84,8 @@ def sheet(said: Case, found: Certified, words: Words) -> Sheet:
         *place.limits(said, found, words),
     ]
     subtitle = words("subtitle", origin=said.checkpoint.origin)
-    address = None if made.verify is UNSET else f"{made.verify}?number={made.number}"
+    # Browsers keep what follows the # to themselves, so that the token stands in no log.
+    address = None if made.verify is UNSET else f"{made.verify}?number={made.number}#{made.token}"
     return Sheet(
         title=words(f"title.{findings.titled(found)}"),
         subtitle=subtitle if made.content else f"{subtitle}. {words('facts_only')}",

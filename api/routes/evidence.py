@@ -16,7 +16,7 @@ from api.routes.content import ALONE, Sent
 from api.routes.reading import looked, looked_in_vain
 from api.service import Service, serving
 from ledger import evidence
-from ledger.act import Close
+from ledger.closing import Close
 from ledger.document import Claim
 from ledger.errors import Adverse, Erased, UnknownReference
 from ledger.sequencer import Submission

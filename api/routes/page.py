@@ -19,7 +19,8 @@ from starlette.responses import RedirectResponse
 from api import bodies, multipart
 from api.errors import Problem, problem_of
 from api.pages import STYLE, page
-from api.routes.verify import is_evidence, matched, weigh
+from api.routes.certificates import find
+from api.routes.verify import matched, weigh
 from api.service import Service, serving
 from api.watching import LOGGER
 from ledger import evidence, mime
@@ -80,7 +81,7 @@ async def _checked(request: Request) -> Response:
     if kind == "multipart/form-data":
         return await _file(request)
     if kind == "application/x-www-form-urlencoded":
-        return _certificate(request, await bodies.read(request, TYPED))
+        return await _certificate(request, await bodies.read(request, TYPED))
     raise Problem("unsupported-media-type", "send multipart/form-data or application/x-www-form-urlencoded")
 
 
@@ -99,9 +100,10 @@ async def _file(request: Request) -> Response:
     if not file.octets:
         raise _Said("invalid", "The file is empty." if file.name else "No file was chosen.")
     said = {"name": _shown(file.name), "size": len(file.octets), "sha256": hashlib.sha256(file.octets).hexdigest()}
-    if is_evidence(file.octets):
-        given = content.octets or None
-        said |= await anyio.to_thread.run_sync(_judged, service, file.octets, given)
+    given = content.octets or None
+    judged = await anyio.to_thread.run_sync(_judged, service, file.octets, given)
+    if judged is not None:
+        said |= judged
         said["content"] = _shown(content.name) if given is not None else None
     elif key.octets.strip():
         matches = await _matched(request, file.octets, key.octets)
@@ -142,9 +144,12 @@ async def _matched(request: Request, octets: bytes, key: bytes) -> list[Identifi
     return await matched(service, caller, octets)
 
 
-def _judged(service: Service, data: bytes, content: bytes | None) -> dict[str, Any]:
-    """What the page says of evidence. Not on the event loop."""
-    verdict, document = weigh(service, data, content)
+def _judged(service: Service, data: bytes, content: bytes | None) -> dict[str, Any] | None:
+    """What the page says of what can be judged by itself. Not on the event loop."""
+    found = weigh(service, data, content)
+    if found is None:
+        return None
+    verdict, document = found
     checks = [_row(one, one.name in verdict.required) for one in verdict.checks]
     return {
         "verdict": verdict.verdict,
@@ -246,13 +251,20 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "The files beside the evidence were not compared with it.",
     ),
     "certificate": Meaning(
-        "The certificate in the package",
+        "The certificate as it was issued",
         "The certificate is, octet for octet, the one whose issue is recorded.",
         "The certificate is none whose issue is recorded here, or it was withdrawn.",
-        "No certificate in the package was checked.",
+        "Whether this is the certificate that was issued, and still stands, was not checked.",
+    ),
+    "paper": Meaning(
+        "Paper and evidence say the same",
+        "The paper was drawn again from the evidence inside the file, and is the same to the last octet.",
+        "The paper says something else than the evidence inside the file: it was changed, or belongs elsewhere.",
+        "Whether the paper says what the evidence inside the file proves could not be told.",
     ),
 }
-"""For every name of `ledger.verdict.NAMES` and `PACKAGED`. Each is true of its check alone: in a forgery most pass."""
+"""For every name of `ledger.verdict.NAMES`, `PACKAGED` and `PRINTED`. Each is true of its check alone: in a forgery
+most of them pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +287,7 @@ def _row(one: Check, needed: bool) -> Row:
 # A certificate's number with its token
 
 
-def _certificate(request: Request, body: bytes) -> Response:
+async def _certificate(request: Request, body: bytes) -> Response:
     """Unknown, and a wrong token, are one answer: else numbers could be tried out until one is known."""
     try:
         said = parse_qs(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=2)
@@ -284,7 +296,20 @@ def _certificate(request: Request, body: bytes) -> Response:
         raise Problem("bad-request", "send the fields number and token, each once") from None
     if not number.strip() or not token.strip():
         return _forms(request, 422, number=number[:LONGEST], words="Type both, the number and the token.")
-    return _forms(request, 404, number=number[:LONGEST], unopened=True)
+    try:
+        known = await anyio.to_thread.run_sync(find, serving(request), number, token)
+    except Problem:
+        return _forms(request, 404, number=number[:LONGEST], unopened=True)
+    return page("certificate.html", origin=_origin(request), known=known, kinds=KINDS)
+
+
+KINDS: Final = {
+    "dispatch": "Certificate of dispatch",
+    "delivery": "Certificate of delivery, or of relay",
+    "access": "Certificate of access",
+    "block": "Certificate of block",
+    "non_access": "Certificate of non-access",
+}
 
 
 # Whatever else is answered

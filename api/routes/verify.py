@@ -17,10 +17,11 @@ from api.service import Caller, Service, serving
 from api.verified import Verified
 from ledger import evidence
 from ledger.differs import unquoted
+from ledger.errors import FormatError
 from ledger.identify import Identified
 from ledger.trust import Trust
 from ledger.verdict import Verdict
-from reports import parcel
+from reports import paper, parcel
 
 router = APIRouter(tags=["verify"])
 
@@ -35,8 +36,9 @@ MATCHES: Final = 100
 _BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "Evidence (`postseal-evidence/1`), a package of it (.zip), a message or any file, as it is or "
-        "as part `file` of a form; with evidence, part `content` may be the mail or file it should be evidence of.",
+        "description": "Evidence (`postseal-evidence/1`), a package of it (.zip), a certificate (.pdf), a message or "
+        "any file, as it is or as part `file` of a form; with evidence, part `content` may be the mail or file that it "
+        "should be evidence of.",
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             "multipart/form-data": {
@@ -61,8 +63,9 @@ _BODY: Final = {
     responses=problems("too-large", "unsupported-media-type", "invalid"),
 )
 async def verify(request: Request) -> Response:
-    """Judge evidence, or a package of it with all that lies in it: everything is computed again, nothing is looked up.
-    Open to all; trusted are this log's keys. To trust others, or nobody, `postseal verify` does the same offline.
+    """Judge evidence, a package of it with all that lies in it, or a certificate: everything is computed again, and the
+    paper of a certificate drawn again. Looked up is only what became of a certificate of this log. Open to all; trusted
+    are this log's keys. To trust others, or nobody, `postseal verify` does the same offline.
 
     Any other file is held against what was recorded, if a key says who asks: which message, or which file of one, it is
     a copy of, at which of seven levels, and everything in which it differs. Found by the hash of its octets, its
@@ -71,8 +74,9 @@ async def verify(request: Request) -> Response:
     service = serving(request)
     caller = await service.caller(request, None) if "authorization" in request.headers else None
     data, content = await _read(request, service.settings.message_bytes)
-    if is_evidence(data):
-        return answers.found(await anyio.to_thread.run_sync(judge, service, data, content))
+    judged = await anyio.to_thread.run_sync(judge, service, data, content)
+    if judged is not None:
+        return answers.found(judged)
     if caller is None or not may(caller.role, "read"):
         return answers.found(unasked())
     matches = [_match(one) for one in await matched(service, caller, data)]
@@ -91,26 +95,33 @@ async def _read(request: Request, limit: int) -> tuple[bytes, bytes | None]:
     return parts[b"file"].octets, parts[b"content"].octets if b"content" in parts else None
 
 
-def is_evidence(data: bytes) -> bool:
-    """Whether it says that it is evidence, or a package of it, so that it is judged."""
-    return parcel.is_package(data) or (data.lstrip().startswith(b"{") and MARK in data)
-
-
-def weigh(service: Service, data: bytes, content: bytes | None) -> tuple[Verdict, bytes]:
-    """Evidence, or a package, under this service's policy: its log's keys, and nobody else's. With the evidence."""
+def weigh(service: Service, data: bytes, content: bytes | None) -> tuple[Verdict, bytes] | None:
+    """Evidence, a package or a certificate, under this service's policy: its log's keys, and nobody else's. With the
+    evidence. None for what is none of these."""
     trust = Trust.of(*(key.vkey for key in service.log.ring.keys))
-    if not parcel.is_package(data):
+    if parcel.is_package(data):
+        # What is inflated is held in memory, and a stranger sends it.
+        package = parcel.open(data, INFLATED * service.settings.message_bytes)
+        return parcel.check(package, trust, content), package.evidence
+    if paper.is_pdf(data):
+        try:
+            twin = paper.twin(data)
+        except FormatError:
+            return None
+        # Whoever has the file has the token in it: what became of it he may know.
+        return paper.check(data, twin, trust, content, service.log), twin
+    if data.lstrip().startswith(b"{") and MARK in data:
         return evidence.check(data, trust, content), data
-    # What is inflated is held in memory, and a stranger sends it.
-    package = parcel.open(data, INFLATED * service.settings.message_bytes)
-    return parcel.check(package, trust, content), package.evidence
+    return None
 
 
-def judge(service: Service, data: bytes, content: bytes | None) -> dict[str, Any]:
-    """Verdict and checks of evidence, by name."""
-    verdict, _ = weigh(service, data, content)
-    checks = [_check(one.name, one.status, one.detail) for one in verdict.checks]
-    return {"verdict": verdict.verdict, "checks": checks, "matches": []}
+def judge(service: Service, data: bytes, content: bytes | None) -> dict[str, Any] | None:
+    """Verdict and checks of what can be judged by itself, by name."""
+    found = weigh(service, data, content)
+    if found is None:
+        return None
+    checks = [_check(one.name, one.status, one.detail) for one in found[0].checks]
+    return {"verdict": found[0].verdict, "checks": checks, "matches": []}
 
 
 def unasked() -> dict[str, Any]:
