@@ -31,6 +31,11 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else f"\N{LEFT CEILING}U+{ord(c):04X}\N{RIGHT CEILING}" for c in text)
 
 
+def moment(at: str) -> str:
+    """A Time as people read it."""
+    return f"{at[:10]} {at[11:19]} UTC"
+
+
 def paragraphs(text: str) -> list[list[str]]:
     """Paragraphs of a docstring, each in pieces: every second piece stood between backticks."""
     return [paragraph.replace("``", "`").split("`") for paragraph in text.strip().split("\n\n")]
@@ -43,6 +48,6 @@ _TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"paragraphs": paragraphs, "visible": visible}
+_TEMPLATES.filters |= {"moment": moment, "paragraphs": paragraphs, "visible": visible}
 # Another style is another address, so that a browser keeps none that is older than its page.
 _TEMPLATES.globals["style"] = hashlib.sha256(STYLE).hexdigest()[:12]

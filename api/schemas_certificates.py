@@ -16,7 +16,7 @@ class NewCertificate(Body):
     """``recipient`` (by number or address): of him alone, showing no other. ``file``: of a block or of access, to that
     file. ``facts_only`` withholds subject, names and hashes; the same proof covers them."""
 
-    kind: Kind
+    kind: Annotated[Kind, Field(examples=["dispatch"])]
     recipient: Annotated[str, Field(max_length=998)] | None = None
     file: File | None = None
     facts_only: bool = False
@@ -47,8 +47,8 @@ class Withdrawn(Said):
 class NewLookup(Body):
     """Number and token as they stand on the paper; blanks and capitals do not matter."""
 
-    number: Annotated[str, Field(max_length=64)]
-    token: Annotated[str, Field(max_length=64)]
+    number: Annotated[str, Field(max_length=64, examples=["k3mw-7qpa-ztx2-hl4c"])]
+    token: Annotated[str, Field(max_length=64, examples=["pq2l-77bd-mz5e-a4ut"])]
 
 
 class Certificate(Said):

@@ -31,6 +31,7 @@ from ledger.spelling import ordinal
 from ledger.state import Chain
 from ledger.store.read import Reader
 from ledger.transaction import Recorded
+from ledger.trust import Trust
 from ledger.verdict import NotChecked
 
 _OTHERS: Final = frozenset({"cc", "dkim", "relaxed.headers", "signatures", "to"})
@@ -104,7 +105,8 @@ def assemble(
     checkpoint: bytes,
     choose: Choose,
 ) -> Evidence:
-    """The evidence for a claim that the act ``closing`` has just closed, under the checkpoint it was answered with."""
+    """The evidence for a claim that the act ``closing`` has just closed, under the checkpoint it was answered with.
+    Adverse where non-access does not hold."""
     ends = {made.chain: made for made in (entry.decode(r.data) for r in closing)}
     log = reader.log_chain()
     held: dict[int, bytes] = {}
@@ -119,7 +121,13 @@ def assemble(
         held.update(_watch(reader, log, since, last.n))
     shown = _shown(disclosures(sorted(held)), held, choose)
     size = int(checkpoint.split(b"\n", 2)[1])
-    return evidence.build(claim, held, shown, checkpoint, reader.nodes(size))
+    made = evidence.build(claim, held, shown, checkpoint, reader.nodes(size))
+    if claim.kind == "non_access":
+        # Whom to trust is asked by other checks.
+        found = evidence.check(evidence.format(made), Trust.of()).check("no_access_recorded")
+        if found.status != "passed":
+            raise Adverse(found.detail)
+    return made
 
 
 def rehearse(

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 
 from msgspec import UNSET
 
-from ledger import act, checkpoint, drafts, entry, event, evidence, export, mark
+from ledger import act, checkpoint, drafts, entry, event, export, mark
 from ledger.act import Genesis, Heartbeat, Own
 from ledger.blobs import Blobs
 from ledger.canonical import Json
@@ -27,7 +27,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.closing import Close
 from ledger.document import Claim, Evidence
 from ledger.envelope import Envelope
-from ledger.errors import Adverse, Blocked, LedgerError, ProofError, Refused, RolledBack, StartRefused
+from ledger.errors import Blocked, LedgerError, ProofError, Refused, RolledBack, StartRefused
 from ledger.event import Source
 from ledger.fingerprint import Fingerprint
 from ledger.ids import uuid7
@@ -41,7 +41,6 @@ from ledger.receipt import Receipt, receipt
 from ledger.sequencer import Answer, Outcome, Sequencer, Submission
 from ledger.store import Store, create_head, lookups, open_store
 from ledger.store.append import check_mac
-from ledger.trust import Trust
 
 MARK_SECONDS = 0.5
 """How often the high-water mark follows what was acknowledged."""
@@ -361,13 +360,7 @@ class Log(Keeping):
         facts of these names (``f1``, ``subject``), and nothing else. Adverse where what came between is in the way."""
         recipient = None if claim.recipient is UNSET else claim.recipient
         choose = export.may_show(claim.message, recipient, self.id, show)
-        made = export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
-        if claim.kind == "non_access":
-            trust = Trust.of(*(key.vkey for key in self.ring.keys))
-            found = evidence.check(evidence.format(made), trust).check("no_access_recorded")
-            if found.status != "passed":
-                raise Adverse(found.detail)
-        return made
+        return export.assemble(self.reader, self.disclosures, claim, done.recorded, done.checkpoint, choose)
 
     # Reading
 

@@ -135,7 +135,7 @@ async def withdraw(request: Request, number: Annotated[schemas_certificates.Numb
 @router.post(
     "/v1/certificates/lookup",
     response_model=schemas_certificates.Certificate,
-    openapi_extra=body_of(schemas_certificates.NewLookup) | {"security": []},
+    openapi_extra=body_of(schemas_certificates.NewLookup),
     responses=problems("not-found", "too-large", "unsupported-media-type", "invalid", open_to_all=True),
 )
 async def lookup(request: Request) -> Response:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import jsonschema_rs
@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from api import errors, roles
 from ledger import evidence
+from ledger.claims import Kind
 from tests.api.serving import MAIL, Served, make_key, parts
 
 pytestmark = pytest.mark.parametrize("any_database", ["sqlite"], indirect=True, scope="module")
@@ -30,6 +31,7 @@ OPEN = {
     "GET /readyz",
     "GET /v1/logs",
     "GET /v1/logs/{log}/checkpoint",
+    "POST /v1/certificates/lookup",
 }
 """Operations that need no key."""
 
@@ -39,8 +41,10 @@ EITHER = {"POST /v1/verify"}
 APPENDING = {
     "POST /v1/events",
     "POST /v1/messages",
+    "POST /v1/certificates/{number}/withdraw",
     "POST /v1/messages/{message}/blocks",
     "POST /v1/messages/{message}/blocks/{block}/lift",
+    "POST /v1/messages/{message}/certificates",
     "POST /v1/messages/{message}/events",
     "POST /v1/messages/{message}/evidence",
     "POST /v1/messages/{message}/holds",
@@ -263,6 +267,9 @@ def good(served: Served, messages: list[str]) -> dict[str, list[dict[str, Any]]]
     block = served.as_("admin").post(f"/v1/messages/{messages[1]}/blocks", json={"scope": "all"}).json()["block"]
     hold = served.as_("admin").post(f"/v1/messages/{messages[0]}/holds", json={}).json()["hold"]
     gone = f"/v1/messages/{served.record()['message']}"
+    asked = {"kind": "dispatch", "recipient": "r1"}
+    issued = [served.as_("admin").post(f"/v1/messages/{messages[1]}/certificates", json=asked).json() for _ in "12"]
+    numbers = [{name: one[name] for name in ("number", "token")} for one in issued]
     octets = {"content-type": "application/octet-stream"}
     told = [{"message": message, "kind": kind} for message in messages for kind in ("link.opened", "x")]
     told.append({"message": messages[0], "id": "a", **ACCESS})
@@ -305,6 +312,14 @@ def good(served: Served, messages: list[str]) -> dict[str, list[dict[str, Any]]]
         "POST /v1/messages/{message}/evidence": [
             {"path": f"{path}/evidence", "json": {"kind": kind}} for path in each for kind in ("history", "non_access")
         ],
+        "POST /v1/messages/{message}/certificates": [
+            {"path": f"{path}/certificates", "json": {"kind": kind}} for path in each[:2] for kind in get_args(Kind)
+        ],
+        "GET /v1/certificates/{number}.pdf": [{"path": one["url"]} for one in issued],
+        "POST /v1/certificates/{number}/withdraw": [
+            {"path": f"/v1/certificates/{issued[0]['number']}/withdraw", "json": {"reason": "mistake"}}
+        ],
+        "POST /v1/certificates/lookup": [{"path": "/v1/certificates/lookup", "json": one} for one in numbers],
         "POST /v1/events": [
             {"path": "/v1/events", "content": lines, "headers": {"content-type": "application/x-ndjson"}}
         ],

@@ -31,7 +31,7 @@ from api.routes import docs, page
 from ledger import evidence
 from ledger.erasing import Erasing
 from ledger.errors import StartRefused
-from ledger.verdict import NAMES, PACKAGED
+from ledger.verdict import NAMES, PACKAGED, PRINTED
 from tests.api.serving import MAIL, Served, envelope, make_key, serving
 from tests.api.wire import Wire, head
 
@@ -200,7 +200,7 @@ def test_pages_are_not_in_the_document(nobody: httpx.Client) -> None:
 
 
 def test_every_check_has_its_words() -> None:
-    assert tuple(page.MEANINGS) == (*NAMES, *PACKAGED)
+    assert tuple(page.MEANINGS) == (*NAMES, *PACKAGED, PRINTED[-1])
     for meaning in page.MEANINGS.values():
         assert all(sentence.endswith(".") for sentence in meaning[1:]) and not meaning.title.endswith(".")
 
@@ -402,7 +402,7 @@ def test_a_defect_is_a_page_without_its_words(
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(page, "is_evidence", fail)
+        broken.setattr(page, "weigh", fail)
         got = upload(nobody, b"x")
     known = isinstance(error, StartRefused)
     check_refused(got, "unavailable" if known else "internal", "try again" if known else "has been told")
@@ -636,8 +636,10 @@ def test_the_commands_work(served: Served, exported: bytes, tmp_path: Path) -> N
     hold = served.as_("legal").post(f"/v1/messages/{message}/holds", json={}).json()
     erasing, somebody = Erasing(served.log, dual_control=True), served.log.person("somebody", "else")
     waiting = erasing.go_on(served.log.write(erasing.of_message(served.record()["message"], somebody)))
+    issued = served.as_("admin").post(f"/v1/messages/{message}/certificates", json={"kind": "dispatch"}).json()
     variables = {
         "URL": served.url,
+        "NUMBER": issued["number"],
         "KEY": served.keys["admin"],
         "MESSAGE": message,
         "FILE": "f1",
@@ -667,6 +669,9 @@ def test_the_commands_work(served: Served, exported: bytes, tmp_path: Path) -> N
         # A message that nothing holds, and somebody to be found by his address.
         anna = served.record(rcpt_to=["anna@example.com"])["message"]
         variables["MESSAGE"] = anna if command.count("/erasures") else message
+        for name in ("number", "token"):
+            # The examples of the page are nobody's.
+            command = re.sub(rf'("{name}": )"[^"]*"', rf'\1"{issued[name]}"', command)
         for kind, octets in files.items():
             if kind in command:
                 (tmp_path / "FILE").write_bytes(octets)
