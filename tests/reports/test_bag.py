@@ -21,7 +21,7 @@ from ledger.document import Claim
 from ledger.errors import Damaged, FormatError, InvalidRequest, ProofError
 from ledger.log import Log
 from ledger.trust import Trust
-from reports import bag, byhand, parts, zipping
+from reports import bag, byhand, parts, unzipping, zipping
 from tests.attacks.test_exports import layers
 from tests.helpers import HOUSE
 from tests.ledger import evidencelog
@@ -279,8 +279,6 @@ def test_any_name_is_one_that_every_system_takes(name: str) -> None:
 
 
 def test_large_archives_have_numbers_of_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reports import unzipping
-
     members = [zipping.Member.of(f"a/{k}", b"x" * k) for k in range(40)]
     plain = b"".join(zipping.write(members))
     monkeypatch.setattr(zipping, "LARGE", 30)
@@ -295,8 +293,6 @@ def test_large_archives_have_numbers_of_64_bits(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_archive_of_many_files_is_read() -> None:
-    from reports import unzipping
-
     members = [zipping.Member.of(f"a/{k}", b"") for k in range(70_000)]
     data = b"".join(zipping.write(members))
     assert len(unzipping.read(data, 0)) == 70_000
