@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate
@@ -16,7 +16,8 @@ from reports.breaking import ends
 from reports.fonts import Face, Kind, chain_of, first
 from reports.shaping import Run, advances, complete, run
 
-_CLUSTER: Final = regex.compile(r"\X")
+# \X alone takes quadratic time over a row of flags, which it counts from the first.
+_CLUSTER: Final = regex.compile(r"\p{Regional_Indicator}{1,2}\p{M}*|\X")
 _REGIONS: Final = (
     ("JP", regex.compile(r"[\p{Hiragana}\p{Katakana}]")),
     ("KR", regex.compile(r"\p{Hangul}")),
@@ -44,7 +45,7 @@ class Paragraph:
         self._faces: list[Face] = []
         self._clusters: list[int] = []
         self._starts: list[int] = []
-        self._missing: dict[int, int] = {}
+        self._missing: list[tuple[int, int]] = []
         self._printed: list[str] = []
         self._ordering: list[str] = []
         pieces = list(pieces)
@@ -67,8 +68,8 @@ class Paragraph:
         start = 0
         for stop in self.stops:
             last = start + len(self.text[start:stop].rstrip(" "))
-            missing = frozenset(self._missing[at] for at in self._missing if start <= at < last)
-            yield self.text[start:last], self._runs(start, last), missing
+            missing = self._missing[bisect_left(self._missing, (start, 0)) : bisect_left(self._missing, (last, 0))]
+            yield self.text[start:last], self._runs(start, last), frozenset(point for _, point in missing)
             start = stop
 
     # Faces
@@ -89,12 +90,16 @@ class Paragraph:
 
     def _put_cluster(self, cluster: str, start: int, region: str) -> None:
         face = _chosen(self._kind, region, cluster)
-        if face is not None and (len(cluster) == 1 or run(face, cluster, False).width <= self._room):
+        fits = face is not None and run(face, cluster, False).width <= self._room
+        if face is not None and fits:
             self._add(cluster, face, start, whole=True, plain=True)
             return
+        if face is None and len(cluster) > 1:
+            self._put_cluster(cluster[0], start, region)
+            cluster, start = cluster[1:], start + 1
         for at, character in enumerate(cluster, start):
             if face is None:
-                self._missing[len(self._faces)] = ord(character)
+                self._missing.append((len(self._faces), ord(character)))
             self._number(f"<U+{ord(character):04X}>", at)
 
     def _number(self, text: str, start: int) -> None:

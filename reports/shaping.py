@@ -113,7 +113,7 @@ def _shaped(face: Face, text: str, rtl: bool) -> tuple[Glyph, ...]:
     hb.shape(face.font, buffer, _FEATURES if face.fixed or text.isascii() else _CALT)
     infos, places = buffer.glyph_infos or [], buffer.glyph_positions or []
     starts = sorted({info.cluster for info in infos})
-    ends = dict(zip(starts, [*starts[1:], len(text)], strict=True))
+    ends = dict(zip(starts, [*starts[1:], len(text)], strict=False))
     glyphs: list[Glyph] = []
     at = 0
     while at < len(infos):
