@@ -347,6 +347,16 @@ class NewEvidence(Body):
         description="Of a package: with the message and files that were kept, as far as they are disclosed; of one "
         "recipient's, files alone. Needs a role that may read content, and the look is recorded",
     )
+    certificate: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^[a-z2-7]{4}(-[a-z2-7]{4}){3}$",
+                description="Of a package: the number of a certificate of this message that goes along",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class LogState(Said):

@@ -14,10 +14,9 @@ from cli.exits import OK, UNSAID, USAGE, Stop
 from cli.export import check_place
 from cli.plain import octets
 from cli.writing import AcceptClock, open_log, person
-from ledger import claims, durable
+from ledger import durable
 from ledger.certifying import Certifying, Service
 from ledger.claims import Kind, Language, Paper
-from ledger.errors import FormatError
 from ledger.log import Log
 from reports import certificate as paper_of
 
@@ -50,7 +49,7 @@ def certificate(
     was issued, and the hash of the file, are entries of the ledger. With a number instead of a message the same file is
     written again. Non-access needs an auditor's word too: `postseal audit --sign KEY --into FILE`.
     """
-    again = _number(what)
+    again = naming.find_certificate(what)
     if again is None:
         naming.check_message(what)
         naming.check_recipient(recipient)
@@ -82,7 +81,7 @@ def certificate(
                 content=not facts_only,
                 language=language,
                 paper=size,
-                supersedes=None if supersedes is None else numbered(supersedes),
+                supersedes=None if supersedes is None else naming.certificate(supersedes),
             )
             number, pdf = issued.number, issued.pdf
     try:
@@ -101,19 +100,3 @@ def certifying(log: Log) -> Certifying:
     """Certificates as the settings want them."""
     here = settings.from_environment()
     return Certifying(log, paper_of.draw, Service(here.operator, here.legal_basis, here.verify_page))
-
-
-def _number(said: str) -> str | None:
-    """A certificate's number as somebody typed it; None for anything else."""
-    try:
-        return claims.typed(said)
-    except FormatError:
-        return None
-
-
-def numbered(said: str) -> str:
-    """A certificate's number as somebody typed it. Stop where it is none."""
-    number = _number(said)
-    if number is None:
-        raise Stop(USAGE, "a certificate's number has sixteen letters and digits, such as abcd-efgh-ijkl-mnop")
-    return number

@@ -19,6 +19,7 @@ from ledger import durable, evidence
 from ledger.document import Evidence
 from reports import bag, native
 from reports.bag import Pieces
+from reports.sealed import check_fits
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -41,6 +42,9 @@ def export(
     content: Annotated[
         bool, typer.Option("--content", help="Into a .zip: the message and files that were kept, as far as disclosed.")
     ] = False,
+    certificate: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Into a .zip: this certificate of the message.")
+    ] = None,
     accept_clock: AcceptClock = False,
 ) -> int:
     """Write evidence: the message's chains up to now, what is sealed on them, and the proof that they are in the log.
@@ -62,8 +66,9 @@ def export(
     if only and non_access:
         raise Stop(USAGE, "--only goes with a history: a claim of non-access must disclose what it is about")
     package = output.suffix.lower() == ".zip"
-    if content and not package:
-        raise Stop(USAGE, "--content goes with a FILE.zip: evidence alone holds hashes")
+    if (content or certificate) and not package:
+        raise Stop(USAGE, "--content and --certificate go with a FILE.zip: evidence alone holds hashes")
+    wanted = None if certificate is None else naming.certificate(certificate)
     if output.exists():
         raise Stop(USAGE, f"{output} is there already")
     # Before the ledger is opened: what it records as exported must be able to leave.
@@ -73,13 +78,18 @@ def export(
         kind = "non_access" if non_access else "history"
         claim, closing = log.prepare_export(message, recipient=number, kind=kind, file=file, show=only or ())
         chosen = native.choose(log.content(message), claim, only) if content else []
+        pdf = None
+        if wanted is not None:
+            check_fits(log.certified(wanted), claim)
+            log.view(message, "certificate", actor.person(log))
+            pdf = log.certificate(wanted)
         for what in native.looks(chosen):
             log.view(message, what, actor.person(log))
         made = log.assemble(claim, log.write(closing), only or None)
         octets_of = native.read(log.content(message), chosen) if content else {}
         vkey = log.ring.signer().vkey
         try:
-            size = _write_package(output, made, octets_of) if package else write(output, made)
+            size = _write_package(output, made, octets_of, pdf) if package else write(output, made)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise Stop(
@@ -92,6 +102,7 @@ def export(
         ("holds", f"{plural(len(made.entries), 'entry')}, {plural(shown, 'disclosure')}"),
     ]
     rows += [("content", ", ".join(chosen))] if chosen else []
+    rows += [("certificate", wanted)] if wanted is not None else []
     out.print(paper.pairs(rows))
     out.print(f"\npostseal verify {shlex.quote(str(output))} --vkey {vkey}", soft_wrap=True)
     return OK
@@ -113,8 +124,8 @@ def write(path: Path, made: Evidence) -> int:
     return len(data)
 
 
-def _write_package(path: Path, made: Evidence, contents: Mapping[str, Pieces]) -> int:
+def _write_package(path: Path, made: Evidence, contents: Mapping[str, Pieces], certificate: bytes | None) -> int:
     """The same of a package."""
-    packed = bag.pack(evidence.format(made), contents)
+    packed = bag.pack(evidence.format(made), contents, certificate)
     durable.create_from(path, packed.pieces)
     return packed.size

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from cli.exits import USAGE, Stop
-from ledger import disclosure, envelope, event, spelling
+from ledger import claims, disclosure, envelope, event, spelling
 from ledger.errors import FormatError
 from ledger.grades import ATTESTATIONS
 from ledger.reading import Reading
@@ -73,6 +73,22 @@ def check_attestation(said: str) -> None:
             USAGE,
             f"--attestation expects one of {', '.join(ATTESTATIONS)}; `postseal event --help` explains them",
         )
+
+
+def certificate(said: str) -> str:
+    """A certificate's number as somebody typed it. Stop where it is none."""
+    number = find_certificate(said)
+    if number is None:
+        raise Stop(USAGE, "a certificate's number has sixteen letters and digits, such as abcd-efgh-ijkl-mnop")
+    return number
+
+
+def find_certificate(said: str) -> str | None:
+    """The same; None for anything else."""
+    try:
+        return claims.typed(said)
+    except FormatError:
+        return None
 
 
 def _check(wanted: Any, said: str, otherwise: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import naming, paper
-from cli.certificate import certifying, numbered
+from cli.certificate import certifying
 from cli.exits import OK
 from cli.plain import moment
 from cli.writing import AcceptClock, open_log, person
@@ -25,7 +25,7 @@ def withdraw(
     """Withdraw a certificate. It stays recorded that it was issued; who looks its number up, or verifies it with later
     evidence, is told. Whoever only holds the file is not."""
     naming.check_reason(reason)
-    wanted = numbered(number)
+    wanted = naming.certificate(number)
     with open_log(accept_clock) as log:
         done = certifying(log).withdraw(wanted, reason, actor=person(log))
     made = entry.decode(done.recorded[0].data)

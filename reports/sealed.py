@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from ledger.case import Case
-from ledger.errors import ProofError
+from ledger.certified import Status
+from ledger.document import Claim
+from ledger.errors import InvalidRequest, ProofError
 
 PLACE = "data/certificate.pdf"
 
@@ -38,3 +40,13 @@ def certificate_of(said: Case, sha256: str) -> Certificate:
         raise ProofError(f"certificate {number} is not about {said.claim.recipient} alone")
     by = [item.facts.by for item in told if item.kind == "certificate.superseded"]
     return Certificate(number, issued[0].seq, by[-1] if by else None)
+
+
+def check_fits(known: Status, claim: Claim) -> None:
+    """InvalidRequest where evidence of this claim could not be handed out with that certificate, before it is made."""
+    if known.message != claim.message:
+        raise InvalidRequest(f"certificate {known.number} is about another message")
+    if claim.recipient not in (UNSET, known.recipient):
+        raise InvalidRequest(f"certificate {known.number} is not about {claim.recipient} alone")
+    if known.withdrawn is not None:
+        raise InvalidRequest(f"certificate {known.number} was withdrawn by entry {known.withdrawn.seq}")

@@ -22,6 +22,7 @@ from ledger.errors import Adverse, Erased, UnknownReference
 from ledger.sequencer import Submission
 from reports import bag, native
 from reports.bag import Package
+from reports.sealed import check_fits
 
 router = APIRouter(tags=["evidence"])
 
@@ -63,8 +64,8 @@ async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
     if said.only is not None and said.kind != "history":
         raise Problem("invalid", "only: a claim of non-access must disclose what it is about")
     package = _prefers_package(request)
-    if said.content and not package:
-        raise Problem("invalid", "content: evidence holds hashes only; ask for a package (Accept: application/zip)")
+    if (said.content or said.certificate) and not package:
+        raise Problem("invalid", "evidence holds hashes only; ask for a package (Accept: application/zip)")
     if said.content and not may(caller.role, "content"):
         raise Problem("forbidden", f"a key of role {caller.role} may not see content")
     key, digest = idempotency.of(service, caller, request, body)
@@ -83,11 +84,13 @@ async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
             key=key,
             show=said.only or (),
         )
+        if said.certificate is not None:
+            check_fits(log.certified(said.certificate), claim)
         return claim, closing, native.choose(log.content(message), claim, said.only) if said.content else []
 
     try:
         claim, closing, chosen = await anyio.to_thread.run_sync(prepare)
-        for what in native.looks(chosen):
+        for what in [*(["certificate"] if said.certificate else []), *native.looks(chosen)]:
             await service.gathering.write(Submission(log.prepare_view(message, what, actor)))
         done = await service.gathering.write(Submission(closing, key, digest))
         data = await anyio.to_thread.run_sync(lambda: evidence.format(log.assemble(claim, done, said.only)))
@@ -98,13 +101,14 @@ async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
     if done.repeated:
         await looked(service, caller, message, "evidence")
     if package:
-        return await _packed(service, message, data, chosen)
+        return await _packed(service, message, data, chosen, said.certificate)
     return Response(data, 200, _headers(f"evidence-{message}.json"), MEDIA_TYPE)
 
 
-async def _packed(service: Service, message: str, data: bytes, chosen: list[str]) -> Response:
+async def _packed(service: Service, message: str, data: bytes, chosen: list[str], certificate: str | None) -> Response:
     def read() -> Package:
-        return bag.pack(data, native.read(service.log.content(message), chosen) if chosen else None)
+        contents = native.read(service.log.content(message), chosen) if chosen else None
+        return bag.pack(data, contents, None if certificate is None else service.log.certificate(certificate))
 
     parts = (await anyio.to_thread.run_sync(service.log.content, message)).parts if chosen else {}
     room = service.hold(2 * sum(blob.size for blob in parts.values()))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import pypdfium2
 import pytest
 
 from tests.cli.commands import Commands, run
@@ -105,8 +109,6 @@ def test_withdrawn(postseal: Commands, blocked: str, tmp_path: Path) -> None:
 def test_who_runs_it_stands_on_it(
     postseal: Commands, blocked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pypdfium2
-
     monkeypatch.setenv("POSTSEAL_OPERATOR", "Example Ltd, Amsterdam")
     monkeypatch.setenv("POSTSEAL_LEGAL_BASIS", "Art. 6(1)(f) GDPR")
     monkeypatch.setenv("POSTSEAL_PUBLIC_URL", "https://log.example.org/")
@@ -118,9 +120,6 @@ def test_who_runs_it_stands_on_it(
 
 
 def test_evidence_loads_nothing_that_draws(postseal: Commands, blocked: str, tmp_path: Path) -> None:
-    import os
-    import subprocess
-
     path = tmp_path / "evidence.json"
     postseal.ok("export", blocked, "-o", path)
     program = (
@@ -135,3 +134,30 @@ def test_evidence_loads_nothing_that_draws(postseal: Commands, blocked: str, tmp
         env={**os.environ, "PYTHONPATH": "."},
     )
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_package_with_its_certificate(postseal: Commands, blocked: str, mail: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "1.pdf", tmp_path / "2.pdf"
+    of_one = number(postseal.ok("certificate", blocked, "--kind", "block", "--recipient", "r1", "-o", one).out)
+    of_all = number(postseal.ok("certificate", blocked, "--kind", "block", "-o", two).out)
+    path = tmp_path / "case.zip"
+    ran = postseal.ok("export", blocked, "--recipient", "r1", "--certificate", of_one, "-o", path)
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("certificate.pdf"))
+        assert archive.read(name) == one.read_bytes()
+    judged = run(*command(ran.out), DATA_DIR=str(tmp_path / "nowhere"))
+    assert judged.status == 0 and "The certificate is the one that was issued" in judged.out
+    # It would show others; it is about another message; it is none; it goes into a package alone.
+    other = postseal.ok("record", mail, "--quiet").out.strip()
+    for arguments in (
+        (blocked, "--recipient", "r1", "--certificate", of_all, "-o", tmp_path / "x.zip"),
+        (other, "--certificate", of_one, "-o", tmp_path / "x.zip"),
+        (blocked, "--certificate", "aaaa-aaaa-aaaa-aaaa", "-o", tmp_path / "x.zip"),
+        (blocked, "--certificate", "aaaa", "-o", tmp_path / "x.zip"),
+        (blocked, "--certificate", of_one, "-o", tmp_path / "x.json"),
+    ):
+        refused = postseal("export", *arguments)
+        assert refused.status == 2 and len(refused.err.splitlines()) == 1
+    assert not (tmp_path / "x.zip").exists()
+    postseal.ok("withdraw", of_one)
+    assert postseal("export", blocked, "--certificate", of_one, "-o", tmp_path / "x.zip").status == 2
