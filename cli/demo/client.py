@@ -43,10 +43,13 @@ class Client:
         """Ask. Stop unless it is answered 200."""
         return self._send("GET", route, ids, "", None, {}, 200)
 
-    def post(self, route: str, said: Mapping[str, Any], wanted: int = 201, **ids: str) -> Call:
-        """Send JSON. Stop unless the answer has the status ``wanted``."""
+    def post(
+        self, route: str, said: Mapping[str, Any], wanted: int = 201, accept: str = "application/json", **ids: str
+    ) -> Call:
+        """Send JSON, and take an answer of the media type ``accept``. Stop unless it has the status ``wanted``."""
         sent = json.dumps(said)
-        return self._send("POST", route, ids, sent, sent.encode(), {"Content-Type": "application/json"}, wanted)
+        headers = {"Content-Type": "application/json", "Accept": accept}
+        return self._send("POST", route, ids, sent, sent.encode(), headers, wanted)
 
     def post_parts(self, route: str, parts: Mapping[str, tuple[str, bytes]]) -> Call:
         """Send a multipart form: for each name a media type and the octets, which go as they are."""

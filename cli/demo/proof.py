@@ -15,7 +15,7 @@ from api.settings import Settings
 from cli import auditor
 from cli.attach import attach
 from cli.audit import Audited, replay_log
-from cli.demo.story import HISTORY, NO_ACCESS
+from cli.demo.story import HISTORY, NO_ACCESS, PACKAGE, Certificate
 from cli.exits import UNAVAILABLE, Stop
 from cli.opening import open_reader
 from cli.trust import policy
@@ -23,11 +23,12 @@ from ledger import canonical, durable, evidence, statement
 from ledger.mark import Mark
 
 FORGED: Final = "forged.json"
-FILES: Final = {HISTORY: "valid", NO_ACCESS: "valid", FORGED: "invalid"}
-"""What is checked, and the verdict it deserves."""
+FORGED_PAPER: Final = "forged.pdf"
+EVIDENCE: Final = {HISTORY: "valid", NO_ACCESS: "valid", FORGED: "invalid", PACKAGE: "valid"}
+"""What is checked, and the verdict it deserves; with certificates further files."""
 
 # What a check of evidence must do without; said by the checking process itself, after it has checked.
-HEAVY: Final = ("sqlalchemy", "psycopg", "fastapi", "uvicorn", "http.client")
+HEAVY: Final = ("sqlalchemy", "psycopg", "fastapi", "uvicorn", "reportlab", "pikepdf")
 _CHECKER: Final = f"""
 import json, sys
 from cli.main import main
@@ -38,19 +39,17 @@ print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the checking process said: file, verdict and reason; and which of `HEAVY` it had loaded."""
+    """What the checking process said: file, verdict and reason; and which of `HEAVY` it had loaded. ``right``: that
+    each verdict is the one that the file deserves."""
 
     files: Sequence[tuple[str, str, str]]
     heavy: Sequence[str]
-
-    @property
-    def right(self) -> bool:
-        return {name: verdict for name, verdict, _ in self.files} == FILES and not self.heavy
+    right: bool
 
 
 def audit(here: Settings, place: Path, exported: Mapping[str, bytes], newest: Mark) -> Audited:
     """Write the evidence, audit the whole log, which must hold what the ``newest`` checkpoint says, and put the
-    auditor's word into the evidence of no access."""
+    auditor's word into the evidence of no access, and into the package."""
     for name, document in exported.items():
         durable.create(place / name, document)
     durable.create(place / FORGED, tamper(exported[HISTORY]))
@@ -62,27 +61,45 @@ def audit(here: Settings, place: Path, exported: Mapping[str, bytes], newest: Ma
         if audited.report.ok:
             signed = statement.sign(audited.report.statement(), signer)
             durable.create(place / "replay-statement", signed)
-            attach(place / NO_ACCESS, signed, audited.report, reader)
+            for name in (NO_ACCESS, PACKAGE):
+                attach(place / name, signed, audited.report, reader)
     return audited
 
 
-def check(place: Path) -> Checked:
+def keep(place: Path, certificates: Sequence[Certificate], package: bytes) -> dict[str, str]:
+    """Write them, and a forgery of one; which verdict each of the papers deserves."""
+    for one in certificates:
+        durable.create(place / one.name, one.pdf)
+    block = next(one for one in certificates if one.kind == "block")
+    durable.create(place / FORGED_PAPER, block.pdf + b"\n% and nothing else\n")
+    durable.create(place / PACKAGE, package)
+    # What was sealed is not changed: the auditor's word, which one of them needs, goes into the package beside it.
+    verdicts = {one.name: "unknown" if one.kind == "non_access" else "valid" for one in certificates}
+    return verdicts | {FORGED_PAPER: "invalid"}
+
+
+def check(place: Path, wanted: Mapping[str, str]) -> Checked:
     """Check every file in another process."""
-    command = [sys.executable, "-c", _CHECKER, "--trust", str(place / "trust.json"), *(str(place / n) for n in FILES)]
+    command = [sys.executable, "-c", _CHECKER, "--trust", str(place / "trust.json"), *(str(place / n) for n in wanted)]
     # Its own settings would be refused or ignored, never needed; so it gets none.
     ran = subprocess.run(command, capture_output=True, text=True, env={"PYTHONUTF8": "1"}, check=False)
     lines: list[Any] = [json.loads(line) for line in ran.stdout.splitlines()]
-    if len(lines) != len(FILES) + 1:
+    if len(lines) != len(wanted) + 1:
         raise Stop(UNAVAILABLE, f"the checking process failed: {ran.stderr.strip()}")
     *said, heavy = lines
-    return Checked([(name, one["verdict"], _because(one)) for name, one in zip(FILES, said, strict=True)], heavy)
+    files = [(name, one["verdict"], _because(one)) for name, one in zip(wanted, said, strict=True)]
+    return Checked(files, heavy, {name: verdict for name, verdict, _ in files} == dict(wanted))
 
 
 def _because(said: Mapping[str, Any]) -> str:
     checks = {check["name"]: check for check in said["checks"]}
-    for check in said["checks"]:
-        if check["status"] == "failed":
-            return f"{check['name']}: {check['detail']}"
+    for status in ("failed", "not_checked"):
+        for check in said["checks"]:
+            if check["status"] == status and (status == "failed" or check["name"] in said["required"]):
+                return f"{check['name']}: {check['detail']}"
+    for name in ("paper", "certificate", "package"):
+        if name in checks and checks[name]["status"] == "passed":
+            return str(checks[name]["detail"])
     if checks["no_access_recorded"]["status"] == "passed":
         return "; ".join(checks["no_access_recorded"]["detail"].split("; ")[:2])
     return str(checks["complete"]["detail"]).partition(": ")[0]

@@ -19,6 +19,7 @@ LETTERS: Final = Path(__file__).parent
 
 HISTORY: Final = "offer-history.json"
 NO_ACCESS: Final = "offer-no-access-r2.json"
+PACKAGE: Final = "offer-r2.zip"
 
 
 @dataclass(slots=True)
@@ -63,6 +64,18 @@ class Blocking:
     letter: Letter
     id: str
     pairs: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate that was issued: the name of its file, its octets, and what it is of."""
+
+    name: str
+    pdf: bytes
+    letter: Letter
+    kind: str
+    recipient: str
+    number: str
 
 
 @dataclass(slots=True)
@@ -121,12 +134,31 @@ class Story:
     def export(self) -> dict[str, bytes]:
         """Evidence, by the name of its file."""
         wanted = {HISTORY: {"kind": "history"}, NO_ACCESS: {"kind": "non_access", "recipient": "r2"}}
-        return {name: self._export(said, 200) for name, said in wanted.items()}
+        return {name: self._export(said) for name, said in wanted.items()}
+
+    def certify(self) -> Sequence[Certificate]:
+        """A certificate of each kind."""
+        report, offer, _ = self.letters
+        wanted = [
+            (offer, "dispatch", None),
+            (report, "delivery", "r1"),
+            (report, "access", "r1"),
+            (offer, "block", "r2"),
+            (offer, "non_access", "r2"),
+        ]
+        return [self._certificate(letter, kind, recipient) for letter, kind, recipient in wanted]
 
     def overclaim(self) -> str:
-        """Ask for a claim that would not be true: what is answered."""
-        said = json.loads(self._export({"kind": "non_access", "recipient": "r1", "file": "f1"}, 409))
-        return str(said["detail"])
+        """Ask for a certificate that would not be true, because the block came too late: what is answered."""
+        said = {"kind": "non_access", "recipient": "r1", "file": "f1"}
+        route = "/v1/messages/{message}/certificates"
+        return str(self.client.post(route, said, 409, message=self.offer.message).said["detail"])
+
+    def pack(self, certificate: Certificate) -> bytes:
+        """Evidence of no access by its recipient as a package, with a certificate of that in it."""
+        said = {"kind": "non_access", "recipient": certificate.recipient, "certificate": certificate.number}
+        route, message = "/v1/messages/{message}/evidence", certificate.letter.message
+        return self.client.post(route, said, 200, accept="application/zip", message=message).body
 
     def checkpoint(self) -> Mark:
         """The log's newest state, as everybody may have it."""
@@ -141,8 +173,17 @@ class Story:
         pairs = [(pair["recipient"], pair["file"], pair["in_time"]) for pair in answer["pairs"]]
         return Blocking(letter, answer["block"], pairs)
 
-    def _export(self, said: dict[str, Any], wanted: int) -> bytes:
-        return self.client.post("/v1/messages/{message}/evidence", said, wanted, message=self.offer.message).body
+    def _certificate(self, letter: Letter, kind: str, recipient: str | None) -> Certificate:
+        said = {"kind": kind} | ({} if recipient is None else {"recipient": recipient})
+        answer = self.client.post("/v1/messages/{message}/certificates", said, message=letter.message).said
+        pdf = self.client.get("/v1/certificates/{number}.pdf", number=answer["number"]).body
+        whom = "all" if recipient is None else recipient
+        return Certificate(
+            f"{letter.title}-{kind.replace('_', '-')}-{whom}.pdf", pdf, letter, kind, whom, answer["number"]
+        )
+
+    def _export(self, said: dict[str, Any]) -> bytes:
+        return self.client.post("/v1/messages/{message}/evidence", said, 200, message=self.offer.message).body
 
 
 def own_hashes() -> frozenset[str]:

@@ -17,8 +17,8 @@ from cli.apikey import line_for_another, program
 from cli.audit import Audited
 from cli.block import IN_TIME, INSIDE
 from cli.demo.client import Call
-from cli.demo.proof import FORGED, HEAVY, Checked
-from cli.demo.story import HISTORY, NO_ACCESS, Blocking, Event, Letter
+from cli.demo.proof import FORGED, FORGED_PAPER, HEAVY, Checked
+from cli.demo.story import HISTORY, NO_ACCESS, PACKAGE, Blocking, Certificate, Event, Letter
 from cli.exits import OK
 from cli.plain import moment, plural
 from ledger.entry import Entry
@@ -96,10 +96,19 @@ class Telling:
         self._calls(calls)
         self._say("lifted", f"r1, for whom it was meant, may have f1 after all: entry {lift.seq}")
 
-    def exported(self, refusal: str, calls: Sequence[Call]) -> None:
+    def exported(self, calls: Sequence[Call]) -> None:
         self._head("Evidence is asked for", calls)
         self._say("given", f"{HISTORY} and {NO_ACCESS}")
-        self._say("refused", f"that no access to f1 by r1 is recorded. Why: {refusal}")
+
+    def certified(self, certificates: Sequence[Certificate], refusal: str, calls: Sequence[Call]) -> None:
+        self._head("And certificates, for people", calls)
+        self._note("PDF/A-3, each drawn from its evidence and with it inside; the hash of each is an entry.")
+        table = paper.table("of", "mail", "to", "number", "file", fixed=("of", "mail", "to", "number"))
+        for one in certificates:
+            table.add_row(one.kind.replace("_", "-"), one.letter.title, one.recipient, one.number, one.name)
+        self._out.print(table)
+        self._say("refused", f"non-access of r1 to f1, because the block came too late: {refusal}")
+        self._say("packed", f"{PACKAGE}: evidence, certificate and how to check both by hand")
 
     def audited(self, audited: Audited, calls: Sequence[Call]) -> None:
         self._head("An auditor computes the whole log again", calls)
@@ -114,13 +123,22 @@ class Telling:
 
     def checked(self, checked: Checked) -> None:
         self._head("The evidence is checked by a process that knows no ledger")
+        self._verdicts(checked)
+        self._note(f"It loaded {', '.join(checked.heavy) or 'none of ' + ', '.join(HEAVY)}.")
+        self._note(f"{FORGED} is {HISTORY} with the block moved back by an hour.")
+
+    def printed(self, checked: Checked) -> None:
+        self._head("And so are the certificates: each is drawn again, and compared")
+        self._verdicts(checked)
+        self._note(f"{FORGED_PAPER} is a certificate with a line added that nobody sees.")
+        self._note(f"Non-access needs the auditor's word, which comes later: it went into {PACKAGE}, beside the paper.")
+
+    def _verdicts(self, checked: Checked) -> None:
         table = paper.table("file", "verdict", "because", fixed=("file", "verdict"))
         for name, verdict, because in checked.files:
             style = {"valid": "green", "invalid": "red"}.get(verdict, "yellow")
             table.add_row(name, paper.text(verdict, f"bold {style}"), paper.text(because))
         self._out.print(table)
-        self._note(f"It loaded {', '.join(checked.heavy) or 'none of ' + ', '.join(HEAVY)}.")
-        self._note(f"{FORGED} is {HISTORY} with the block moved back by an hour.")
 
     def end(self, offer: Letter, first: bool, serves: bool) -> None:
         """What there is now, and lines to copy."""
