@@ -16,8 +16,9 @@ from reports.fonts import ASCII, Face
 from reports.objects import Objects, Raw
 from reports.shaping import Glyph
 
-FULL: Final = 60_000
-"""Codes of one font, of 65,535 at most: outlines that are parts of others take numbers too."""
+FULL: Final = 30_000
+"""Codes after which another font is begun. A font has 65,535 at most, and outlines that others are made of, of which
+the largest face has 31,000, take numbers too."""
 
 _WORDS, _OFFSETS, _SCALE, _MORE, _SCALES, _MATRIX, _OVERLAP = 0x01, 0x02, 0x08, 0x20, 0x40, 0x80, 0x0400
 Part = tuple[int, int, int]

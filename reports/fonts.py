@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from importlib.resources import as_file, files
+from importlib.resources import files
 from importlib.util import find_spec
 from itertools import chain
 from struct import unpack_from
@@ -44,8 +44,7 @@ class Face:
 
     @cached_property
     def _variable(self) -> hb.Face:
-        with as_file(files(self._package).joinpath(self._path)) as path:
-            return hb.Face(hb.Blob(path.read_bytes()))
+        return hb.Face(hb.Blob(files(self._package).joinpath(self._path).read_bytes()))
 
     @cached_property
     def coverage(self) -> frozenset[int]:
@@ -53,14 +52,18 @@ class Face:
 
     @cached_property
     def static(self) -> hb.Face:
+        variable = self._variable
         wanted = hb.SubsetInput()
         wanted.keep_everything()
         wanted.flags = hb.SubsetFlags.NO_HINTING
         wanted.drop_table_tag_set.update(int.from_bytes(tag.encode(), "big") for tag in _DROPPED)
-        for axis in self._variable.axis_infos:
+        for axis in variable.axis_infos:
             value = {"wght": self._weight, "wdth": 100}.get(axis.tag, axis.default_value)
-            wanted.pin_axis_location(self._variable, axis.tag, min(max(value, axis.min_value), axis.max_value))
-        return hb.Face(hb.Blob(hb.subset(self._variable, wanted).blob.data))
+            wanted.pin_axis_location(variable, axis.tag, min(max(value, axis.min_value), axis.max_value))
+        made = hb.Face(hb.Blob(hb.subset(variable, wanted).blob.data))
+        if self.coverage:
+            vars(self).pop("_variable", None)  # up to 18 MB
+        return made
 
     @cached_property
     def font(self) -> hb.Font:

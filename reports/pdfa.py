@@ -40,6 +40,7 @@ def finish(raw: bytes, metadata: Metadata, attachments: Sequence[Attachment] = (
         _attach(pdf, metadata, attachments)
         _colours(pdf)
         _describe(pdf, metadata)
+        del pdf.trailer["/ID"]  # the canvas gives the same to all
         out = io.BytesIO()
         pdf.save(out, deterministic_id=True, object_stream_mode=ObjectStreamMode.generate, linearize=False)
     return out.getvalue()

@@ -121,7 +121,12 @@ def _shaped(face: Face, text: str, rtl: bool) -> tuple[Glyph, ...]:
         while stop < len(infos) and infos[stop].cluster == cluster:
             stop += 1
         drawn = list(zip(infos[at:stop], places[at:stop], strict=True))
-        glyphs.append(_glyph(face, text[cluster : ends[cluster]], drawn))
+        said = text[cluster : ends[cluster]]
+        if rtl:
+            # Readers turn such text round code by code. So each has one character; the first one's draws them all.
+            glyphs += [Glyph(character, (), 0, 0) for character in said[:0:-1]]
+            said = said[:1]
+        glyphs.append(_glyph(face, said, drawn))
         at = stop
     return tuple(glyphs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
-from reports.objects import Objects, Raw, text_string
+from reports.objects import Objects, Raw, byte_string, text_string
 
 ROLES: Final = frozenset(
     (
@@ -106,7 +106,7 @@ class _Tree:
         box = " ".join(f"{side:.2f}" for side in link.box)
         raw = self._objects.new(
             f"<</Type/Annot/Subtype/Link/Rect[{box}]/Border[0 0 0]/F 4/Contents{text_string(link.says)}"
-            f"/A<</S/URI/URI<{link.url.encode('ascii').hex()}>>>/StructParent {len(self._pages) + len(self.linked)}>>"
+            f"/A<</S/URI/URI{byte_string(link.url)}>>/StructParent {len(self._pages) + len(self.linked)}>>"
         )
         self.linked.append(ref)
         self.annotations.setdefault(link.page, []).append(raw.ref)

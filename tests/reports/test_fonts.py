@@ -84,7 +84,7 @@ OPENED = """
 from reports import canvas, fonts
 from reports.script import Style, lines
 lines("This is Latin.", Style(), 100)
-print(*[face.name for family in fonts._FAMILIES.values() for face in family.values() if "_variable" in vars(face)])
+print(*[face.name for family in fonts._FAMILIES.values() for face in family.values() if "coverage" in vars(face)])
 """
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.fonts import HAN, first
+from reports import fonts
+from reports.fonts import first
+from reports.paragraph import _chosen
 from reports.script import LIMIT, Line, Style, lines, visible
 from tests.reports.paper import ARABIC, CODE, EMOJI, EVERYTHING, HEBREW, LATIN, MIXED, PERSIAN, TEXT
 
@@ -105,15 +108,31 @@ def test_a_character_that_no_font_has_is_told() -> None:
     assert (marked.text, marked.missing) == ("א<U+0301>", {0x301})
 
 
-def test_chinese_japanese_and_korean() -> None:
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [("漢字かな", "JP"), ("汉字", "SC"), ("漢字ㄅㄆㄇ", "TC"), ("漢字 한글", "KR"), ("漢字 abc", "SC")],
+)
+def test_chinese_japanese_and_korean(text: str, region: str) -> None:
+    line = lines(text, TEXT, 500)[0]
+    assert not line.missing
+    assert line.runs[0].face.name == f"NotoSans{region}-400"  # which forms, what stands beside them says
+
+
+@pytest.fixture
+def without_cjk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for family in fonts._FAMILIES.values():
+        for region in fonts.HAN:
+            monkeypatch.delitem(family, region)
+    _chosen.cache_clear()
+    yield
+    _chosen.cache_clear()
+
+
+@pytest.mark.usefixtures("without_cjk")
+def test_without_their_fonts_they_stand_as_numbers() -> None:
     line = lines("漢字かな 한글", TEXT, 500)[0]
-    names = {run.face.name for run in line.runs}
-    if any(name.removesuffix("-400").endswith(HAN) for name in names):
-        assert not line.missing
-        assert "NotoSansJP-400" in names  # by the kana beside them
-    else:
-        assert line.missing == set(map(ord, "漢字かな한글"))
-        assert line.text.startswith("<U+6F22><U+5B57>")
+    assert line.missing == set(map(ord, "漢字かな한글"))
+    assert line.text.startswith("<U+6F22><U+5B57><U+304B>")
 
 
 def test_pictures_are_whole() -> None:
