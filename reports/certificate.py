@@ -27,8 +27,8 @@ TWIN: Final = "evidence.json"
 """The name of the evidence inside the file."""
 
 _DRAWN_BY: Final = (
-    *("fonttools", "pikepdf", "regex", "reportlab", "uharfbuzz"),
-    *("fontpkg-jetbrains-mono", "fontpkg-noto-sans", "justmytype-intl-cjk", "justmytype-intl-rtl"),
+    *("pikepdf", "regex", "reportlab", "uharfbuzz"),
+    *("fontpkg-jetbrains-mono", "justmytype-intl-cjk", "manimgx-fonts"),
 )
 
 
