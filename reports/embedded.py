@@ -42,6 +42,10 @@ class Embedded:
 
     def code(self, glyph: Glyph) -> int:
         key = glyph._replace(after=0)
+        plain = self.face.ascii.get(glyph.text)
+        if plain is not None and key == Glyph(glyph.text, ((plain[0], 0, 0),), plain[1], 0):
+            self._ascii.add(glyph.text)
+            return ASCII.index(glyph.text) + 1
         return self._codes.setdefault(key, len(ASCII) + 1 + len(self._codes))
 
     def write(self, objects: Objects) -> Raw:

@@ -16,7 +16,7 @@ SAMPLES = [
     "👍🏽👨\u200d👩\u200d👧 ❤\ufe0f 🇩🇪🇫🇷🇮🇹 ok",
     "हिन्दी क्षि ภาษาไทย",
     "- item -- x \u2014 y \u2013 z... \"q\" 'r' \u2018s\u2019 \u201ct\u201d",
-    "100% 5°C ±3 №5 §7 A&B",
+    "100% 5°C ±3 №5 §7 A&B f(x)1 (a)b c(2)d",
     "three blanks  within   and at the end   ",
     "",
 ]
