@@ -37,13 +37,23 @@ from tests.ledger.ledgers import open_log
 KEY = re.compile(r"postseal_[a-z2-7]{10}_[A-Za-z0-9_-]{43}")
 ABSENT = "01890a5d-ac96-774b-bcce-b302099a8057"
 LOGGED = ("postseal", "uvicorn.error", "asyncio")
+PAPERS = {
+    "offer-dispatch-all.pdf": "valid",
+    "report-delivery-r1.pdf": "valid",
+    "report-access-r1.pdf": "valid",
+    "offer-block-r2.pdf": "valid",
+    "offer-non-access-r2.pdf": "unknown",
+    "forged.pdf": "invalid",
+}
 FILES = {
     "forged.json",
     "offer-history.json",
     "offer-no-access-r2.json",
+    "offer-r2.zip",
     "replay-statement",
     "service.log",
     "trust.json",
+    *PAPERS,
 }
 CALLS = (
     "POST /v1/messages  201  3 times",
@@ -52,7 +62,8 @@ CALLS = (
     "POST /v1/messages/{message}/events  409",
     "POST /v1/messages/{message}/blocks/{block}/lift  201",
     "POST /v1/messages/{message}/evidence  200  2 times",
-    "POST /v1/messages/{message}/evidence  409",
+    "POST /v1/messages/{message}/certificates  409",
+    "POST /v1/messages/{message}/evidence  200",
     "GET /v1/logs/{log}/checkpoint  200",
 )
 
@@ -118,8 +129,12 @@ def test_it_runs_and_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
     assert [call for call in CALLS if f"\n{call}\n" not in first.out] == []
     for said in ("data, new", "in time", "too late", "out of reach", "denied", "lifted", "refused"):
         assert said in first.out
-    assert "It loaded none of sqlalchemy, psycopg, fastapi, uvicorn, http.client." in first.out
-    assert "\nrefused  that no access to f1 by r1 is recorded. Why: entry 19: download.started" in first.out
+    assert "It loaded none of sqlalchemy, psycopg, fastapi, uvicorn, reportlab, pikepdf." in first.out
+    refused = "\nrefused  non-access of r1 to f1, because the block came too late: entry 19: download.started"
+    assert refused in first.out
+    verdicts = re.findall(r"^(\S+\.pdf) +(valid|invalid|unknown) ", first.out, re.MULTILINE)
+    assert dict(verdicts) == PAPERS
+    assert re.search(r"^offer-r2\.zip +valid +certificate \S+, issued by entry", first.out, re.MULTILINE)
     assert [
         line.split()[1] for line in first.out.splitlines() if re.match(r"(offer-\S+|forged)\.json +(in)?valid ", line)
     ] == [
@@ -137,7 +152,7 @@ def test_it_runs_and_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
         assert {path.name for path in (data / "demo" / number).iterdir()} == FILES
     # What was written by the first run is still true after the second.
     place = data / "demo" / "1"
-    for name, status in (("offer-history.json", 0), ("offer-no-access-r2.json", 0), ("forged.json", 1)):
+    for name, status in (("offer-history.json", 0), ("offer-r2.zip", 0), ("offer-block-r2.pdf", 0), ("forged.pdf", 1)):
         checked = run("verify", "--trust", place / "trust.json", place / name, cwd=tmp_path)
         assert checked.status == status, checked
     assert run("audit", DATA_DIR=str(data)).status == 0
@@ -223,7 +238,7 @@ def test_the_lines_to_copy_work_as_printed(tmp_path: Path) -> None:
 def test_interrupted_it_closes_the_ledger_wherever_it_is(tmp_path: Path) -> None:
     data = tmp_path / "data"
     keys = []
-    for number, mark in enumerate(("Address", "2  What then", "6  An auditor")):
+    for number, mark in enumerate(("Address", "2  What then", "7  An auditor")):
         with demo(data) as running:
             running.wait_for(f"^{mark}")
             assert running.stop() == 130, (running.out, running.err)

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ledger import act, envelope, event, evidence, fingerprint
+from ledger import act, closing, envelope, event, evidence, fingerprint
 from ledger.log import Log
 from ledger.trust import Trust
 from ledger.verdict import Verdict
@@ -56,7 +56,9 @@ def record(log: Log, octets: bytes = MAIL, **details: Any) -> str:
 def certify(log: Log, message: str, pdf: bytes = PDF, number: str = "ps-1", recipient: int | None = None) -> None:
     """A certificate issued and sealed, as the ledger's own acts do it."""
     said = {"certificate": "delivery", "claims": "c" * 64, "number": number}
-    log.write(act.Close(message, "certificate.issued", event.CertificateIssued, said, log.new_id(), "api", recipient))
+    log.write(
+        closing.Close(message, "certificate.issued", event.CertificateIssued, said, log.new_id(), "api", recipient)
+    )
     sealed = event.CertificateSealed(number=number, sha256=hashlib.sha256(pdf).hexdigest())
     log.write(act.Event(message, 0, "certificate.sealed", sealed, "api"))
 
