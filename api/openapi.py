@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api import schemas, schemas_certificates, schemas_erasure, schemas_keys
+from api import schemas, schemas_erasure, schemas_keys, schemas_proofs
 from api.errors import KINDS, MEDIA_TYPE
 from api.roles import ROLES, may
 
@@ -88,6 +88,6 @@ def complete(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-_ROOMS: Final[tuple[Any, ...]] = (schemas, schemas_certificates, schemas_erasure, schemas_keys)
+_ROOMS: Final[tuple[Any, ...]] = (schemas, schemas_proofs, schemas_erasure, schemas_keys)
 _KEYS = "An API key, `postseal_...`, as `postseal apikey create` prints it. It belongs to one log and has one role."
 _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}

@@ -325,40 +325,6 @@ class Message(Said):
     erased: First | None = Field(default=None, description="The entry that says the message is erased.")
 
 
-class NewEvidence(Body):
-    """``history``: what is recorded. ``non_access``: that no access is recorded, to ``file`` or to any hosted file."""
-
-    kind: Literal["history", "non_access"] = "history"
-    recipient: Annotated[str, Field(max_length=998)] | None = None
-    file: File | None = None
-    only: (
-        Annotated[
-            list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]],
-            Field(
-                max_length=256,
-                description="Of a history: disclose these facts of the message alone, such as `f1` to prove one file",
-                examples=[["f1"]],
-            ),
-        ]
-        | None
-    ) = None
-    content: bool = Field(
-        default=False,
-        description="Of a package: with the message and files that were kept, as far as they are disclosed; of one "
-        "recipient's, files alone. Needs a role that may read content, and the look is recorded",
-    )
-    certificate: (
-        Annotated[
-            str,
-            Field(
-                pattern=r"^[a-z2-7]{4}(-[a-z2-7]{4}){3}$",
-                description="Of a package: the number of a certificate of this message that goes along",
-            ),
-        ]
-        | None
-    ) = None
-
-
 class LogState(Said):
     log: Id
     origin: str
@@ -395,7 +361,6 @@ READ_BY_HAND: Final = (
     BulkLine,
     NewBlock,
     NewLift,
-    NewEvidence,
     Search,
 )
 """What routes read or write themselves, and FastAPI would not find."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
-from api import answers, bodies, drafting, idempotency, schemas, schemas_certificates
+from api import answers, bodies, drafting, idempotency, schemas, schemas_proofs
 from api.disposition import attachment
 from api.errors import Problem
 from api.openapi import APPENDING, appends, body_of, needs, problems
@@ -37,8 +37,8 @@ _PDF: Final[dict[int | str, dict[str, Any]]] = {
 @router.post(
     "/v1/messages/{message}/certificates",
     status_code=201,
-    response_model=schemas_certificates.Issued,
-    openapi_extra=needs("certify") | appends(body_of(schemas_certificates.NewCertificate)),
+    response_model=schemas_proofs.Issued,
+    openapi_extra=needs("certify") | appends(body_of(schemas_proofs.NewCertificate)),
     responses=problems(*APPENDING, "not-found", "adverse", "erased"),
 )
 async def issue(request: Request, message: Annotated[schemas.Id, Path()]) -> Response:
@@ -48,7 +48,7 @@ async def issue(request: Request, message: Annotated[schemas.Id, Path()]) -> Res
     service = serving(request)
     caller = await service.caller(request, "certify")
     body = await bodies.read_json(request)
-    said = bodies.parse(schemas_certificates.NewCertificate, body)
+    said = bodies.parse(schemas_proofs.NewCertificate, body)
     key, digest = idempotency.of(service, caller, request, body)
     actor = service.log.person(caller.id, caller.name)
 
@@ -96,7 +96,7 @@ async def issue(request: Request, message: Annotated[schemas.Id, Path()]) -> Res
     response_class=Response,
     responses=_PDF | problems("not-found", "erased", "invalid", "damaged"),
 )
-async def again(request: Request, number: Annotated[schemas_certificates.Number, Path()]) -> Response:
+async def again(request: Request, number: Annotated[schemas_proofs.Number, Path()]) -> Response:
     """The file of a certificate, held against the hash that the ledger has sealed."""
     service = serving(request)
     caller = await service.caller(request, "certify")
@@ -111,16 +111,16 @@ async def again(request: Request, number: Annotated[schemas_certificates.Number,
 @router.post(
     "/v1/certificates/{number}/withdraw",
     status_code=201,
-    response_model=schemas_certificates.Withdrawn,
-    openapi_extra=needs("withdraw") | appends(body_of(schemas_certificates.NewWithdrawal)),
+    response_model=schemas_proofs.Withdrawn,
+    openapi_extra=needs("withdraw") | appends(body_of(schemas_proofs.NewWithdrawal)),
     responses=problems(*APPENDING, "not-found"),
 )
-async def withdraw(request: Request, number: Annotated[schemas_certificates.Number, Path()]) -> Response:
+async def withdraw(request: Request, number: Annotated[schemas_proofs.Number, Path()]) -> Response:
     """Say that a certificate is not to be relied on any longer. That it was issued stays recorded."""
     service = serving(request)
     caller = await service.caller(request, "withdraw")
     body = await bodies.read_json(request)
-    said = bodies.parse(schemas_certificates.NewWithdrawal, body)
+    said = bodies.parse(schemas_proofs.NewWithdrawal, body)
     key, digest = idempotency.of(service, caller, request, body)
     actor = service.log.person(caller.id, caller.name)
 
@@ -134,15 +134,15 @@ async def withdraw(request: Request, number: Annotated[schemas_certificates.Numb
 
 @router.post(
     "/v1/certificates/lookup",
-    response_model=schemas_certificates.Certificate,
-    openapi_extra=body_of(schemas_certificates.NewLookup),
+    response_model=schemas_proofs.Certificate,
+    openapi_extra=body_of(schemas_proofs.NewLookup),
     responses=problems("not-found", "too-large", "unsupported-media-type", "invalid", open_to_all=True),
 )
 async def lookup(request: Request) -> Response:
     """What became of a certificate, for whoever has the paper: its number with its token. An unknown number and a wrong
     token are one answer."""
     service = serving(request)
-    said = bodies.parse(schemas_certificates.NewLookup, await bodies.read_json(request))
+    said = bodies.parse(schemas_proofs.NewLookup, await bodies.read_json(request))
     found = await anyio.to_thread.run_sync(find, service, said.number, said.token)
     return answers.found(status(found))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
-from api import bodies, drafting, idempotency, schemas
+from api import bodies, drafting, idempotency, schemas, schemas_proofs
 from api.errors import Problem
 from api.openapi import APPENDING, appends, body_of, needs, problems
 from api.roles import may
@@ -46,7 +46,7 @@ _WEIGHT: Final = re.compile(r"\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*", re.A
 
 @router.post(
     "/v1/messages/{message}/evidence",
-    openapi_extra=needs("export") | appends(body_of(schemas.NewEvidence)),
+    openapi_extra=needs("export") | appends(body_of(schemas_proofs.NewEvidence)),
     response_class=Response,
     responses=_ANSWERS | problems(*APPENDING, "not-found", "adverse", "erased", "damaged"),
 )
@@ -60,7 +60,7 @@ async def export(request: Request, message: Annotated[schemas.Id, Path()]) -> Re
     service = serving(request)
     caller = await service.caller(request, "export")
     body = await bodies.read_json(request)
-    said = bodies.parse(schemas.NewEvidence, body)
+    said = bodies.parse(schemas_proofs.NewEvidence, body)
     if said.only is not None and said.kind != "history":
         raise Problem("invalid", "only: a claim of non-access must disclose what it is about")
     package = _prefers_package(request)

@@ -1,4 +1,4 @@
-"""What certificates are asked for and answered with, as the OpenAPI document shows it."""
+"""What evidence and certificates are asked for and answered with, as the OpenAPI document shows it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,33 @@ from api.schemas import Body, File, Hash, Id, Instant, Receipt, Said
 from ledger.claims import Kind, Language, Paper
 
 Number = Annotated[str, Field(pattern=r"^[a-z2-7]{4}(-[a-z2-7]{4}){3}$", examples=["k3mw-7qpa-ztx2-hl4c"])]
+
+
+class NewEvidence(Body):
+    """``history``: what is recorded. ``non_access``: that no access is recorded, to ``file`` or to any hosted file."""
+
+    kind: Literal["history", "non_access"] = "history"
+    recipient: Annotated[str, Field(max_length=998)] | None = None
+    file: File | None = None
+    only: (
+        Annotated[
+            list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]],
+            Field(
+                max_length=256,
+                description="Of a history: disclose these facts of the message alone, such as `f1` to prove one file",
+                examples=[["f1"]],
+            ),
+        ]
+        | None
+    ) = None
+    content: bool = Field(
+        default=False,
+        description="Of a package: with the message and files that were kept, as far as they are disclosed; of one "
+        "recipient's, files alone. Needs a role that may read content, and the look is recorded",
+    )
+    certificate: Number | None = Field(
+        default=None, description="Of a package: the number of a certificate of this message that goes along"
+    )
 
 
 class NewCertificate(Body):
@@ -66,5 +93,5 @@ class Certificate(Said):
     withdrawn_at: Instant | None = None
 
 
-READ_BY_HAND: Final[tuple[type[BaseModel], ...]] = (NewCertificate, NewWithdrawal, NewLookup)
+READ_BY_HAND: Final[tuple[type[BaseModel], ...]] = (NewEvidence, NewCertificate, NewWithdrawal, NewLookup)
 """What routes read themselves, and FastAPI would not find."""
