@@ -45,7 +45,7 @@ def test_the_tour_in_the_readme_runs(tmp_path: Path) -> None:
         "too late", "in time", "VALID  data/tour/evidence.json", "VALID  the log localhost/postseal",
         "not what was sent: status 1",
         "held: status 1", "something was added to it", "is done:",
-        "VALID  data/tour/block.pdf", "VALID  data/tour/case.zip", "drawn again it is",
+        "VALID  data/tour/block.pdf", "VALID  data/tour/case.zip", "The paper says",
     ):  # fmt: skip
         assert said in ran.stdout
     assert (tmp_path / "data" / "tour" / "ledger.db").exists()
