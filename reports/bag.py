@@ -69,7 +69,7 @@ def pack(evidence: bytes, contents: Mapping[str, Pieces] | None = None, certific
     for fact, pieces in (contents or {}).items():
         if fact not in places:
             raise ProofError(f"the evidence does not disclose {fact}, or shows it to somebody who may not see the rest")
-        found = measure(pieces(), places[fact].said.second)
+        found = measure(pieces(), places[fact].second)
         places[fact].check(found)
         large[places[fact].place] = found, pieces
     if certificate is not None:

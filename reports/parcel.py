@@ -100,7 +100,7 @@ def check(parcel: Parcel, trust: Trust, content: bytes | None = None) -> Verdict
     said = case.read(document.parse(parcel.evidence))
     parts = parts_of(said)
     large = {
-        place: measure((octets,), parts[place].said.second if place in parts else None)
+        place: measure((octets,), parts[place].second if place in parts else None)
         for place, octets in parcel.files.items()
         if place.startswith(CONTENT) or place == PLACE
     }

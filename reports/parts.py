@@ -8,18 +8,17 @@ import json
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from msgspec import UNSET
 
-from ledger import fingerprint, originals
 from ledger.canonical import Json
-from ledger.case import Case
-from ledger.errors import FormatError, ProofError
-from ledger.fingerprint import HASHLIB, Leaf, Octets, Second
+from ledger.case import Case, SealedRaw
+from ledger.errors import ProofError
+from ledger.fingerprint import HASHLIB, Second
+from ledger.spelling import ordinal
 
 FOLDER: Final = "data/content/"
 MESSAGE: Final = "message.eml"
@@ -49,30 +48,42 @@ class Part:
 
     fact: str
     place: str
-    said: Leaf | Octets
+    sha256: str
+    size: int
+    second: Second | None
     name: str | None = None
 
     def check(self, found: Measured) -> None:
         """ProofError unless these are the octets, by every digest of them."""
-        said = self.said
-        if (found.sha256, found.size, found.second) != (said.sha256, said.size, said.second):
+        if (found.sha256, found.size, found.second) != (self.sha256, self.size, self.second):
             raise ProofError(f"{self.place} is not what the evidence discloses as {self.fact}")
 
 
 def parts_of(said: Case) -> dict[str, Part]:
-    """The parts that evidence discloses, by the place of each in a package. A claim on one file has that alone."""
-    sealed: Mapping[str, Json] = {name: value for item in said.recording for name, value in item.disclosed.items()}
-    found = {}
-    if "raw" in sealed and not isinstance(said.claim.recipient, str) and not isinstance(said.claim.file, str):
-        place = FOLDER + MESSAGE
-        # As of files: what is not well formed says nothing.
-        with suppress(FormatError):
-            found[place] = Part("raw", place, fingerprint.convert(sealed["raw"], Octets))
-    for fact, leaf in originals.leaves_of(sealed).items():
-        if leaf.file and said.claim.file in (UNSET, fact):
-            place = FOLDER + _file_name(fact, leaf.name or "")
-            found[place] = Part(fact, place, leaf, leaf.name)
-    return found
+    """The parts that evidence discloses, by the place of each in a package. A claim on one file has that alone, one on
+    a recipient not the message, whose header names others."""
+    sealed = {name: value for item in said.recording for name, value in item.disclosed.items()}
+    found: list[Part | None] = []
+    if said.raw is not None and said.claim.recipient is UNSET and said.claim.file is UNSET:
+        found.append(_part("raw", FOLDER + MESSAGE, said.raw, sealed["raw"]))
+    for fact, file in sorted(said.files.items(), key=lambda one: ordinal(one[0])):
+        if said.claim.file in (UNSET, fact):
+            value: Any = sealed[fact]
+            name = value.get("name")
+            place = FOLDER + _file_name(fact, name if isinstance(name, str) else "")
+            found.append(_part(fact, place, file, value))
+    return {part.place: part for part in found if part is not None}
+
+
+def _part(fact: str, place: str, said: SealedRaw, value: Any) -> Part | None:
+    """None where the second digest is of no sort that is known: then these octets could not be told from others."""
+    name, second = value.get("name"), value.get("second")
+    if second is not None:
+        known = isinstance(second, dict) and second.keys() == {"algorithm", "digest"}
+        if not known or second["algorithm"] not in tuple(HASHLIB):
+            return None
+        second = Second(second["algorithm"], second["digest"])
+    return Part(fact, place, said.sha256, said.size, second, name if isinstance(name, str) else None)
 
 
 def _file_name(fact: str, name: str) -> str:

@@ -297,6 +297,39 @@ def test_something_in_between(made: Packages) -> None:
     )
 
 
+def test_something_before_the_first(made: Packages) -> None:
+    """A file that begins the archive, and that the directory does not list: all places are moved behind it."""
+    hidden = made.good[: made.good.index(b"PK\x03\x04", 4)]
+    data = bytearray(hidden + made.good)
+    at = start = data.index(b"PK\x01\x02")
+    while data[at : at + 4] == b"PK\x01\x02":
+        (place,) = struct.unpack_from("<L", data, at + 42)
+        struct.pack_into("<L", data, at + 42, place + len(hidden))
+        at += 46 + struct.unpack_from("<H", data, at + 28)[0]
+    struct.pack_into("<L", data, at + 16, start)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+    assert "before the first" in raised(bytes(data))
+
+
+def test_an_end_that_says_more(made: Packages) -> None:
+    """A comment, in which another archive could lie, or further volumes."""
+    for at in (4, 6, 8, 20):
+        data = bytearray(made.good)
+        data[len(data) - 22 + at] ^= 1
+        assert "comment" in raised(bytes(data))
+    assert raised(made.good[:-2] + b"\x02\x00ab")
+
+
+def test_a_wrong_crc(made: Packages) -> None:
+    """Both places agree on it, and other programs would call the file damaged."""
+    data = bytearray(made.good)
+    start = data.index(b"PK\x01\x02")
+    data[14] ^= 1
+    data[start + 16] ^= 1
+    assert "CRC" in raised(bytes(data))
+
+
 def test_two_members_in_one_place(made: Packages) -> None:
     """Overlapping members are how a small archive becomes a large one."""
     second = made.good.index(b"PK\x01\x02", made.good.index(b"PK\x01\x02") + 4)

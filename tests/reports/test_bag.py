@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import re
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import document
+from ledger import case, document, envelope, fingerprint
 from ledger.document import Claim
 from ledger.errors import Damaged, FormatError, InvalidRequest, ProofError
 from ledger.log import Log
@@ -186,6 +187,36 @@ def test_content_that_changes_while_it_is_sent_breaks_the_archive_off(log: Log) 
     made = bag.pack(document.format(log.export(message)), {"f1": lambda: (next(answers),)})
     with pytest.raises(Damaged, match="changed while"):
         b"".join(made.pieces)
+
+
+@pytest.mark.parametrize("second", ["sha512", "sha3-256"])
+def test_a_second_digest_counts(log: Log, second: Any) -> None:
+    sent = envelope.given("ann@sender.example", [BOB])
+    taken = fingerprint.take(MAIL, second=second)
+    message = log.record(taken, sent, envelope.roles(MAIL, sent), keep=MAIL).message
+    data = pack(log, message)
+    assert judge(data, trust(log)).verdict == "valid"
+    said = case.read(document.parse(unpack(data)[1]["data/evidence.json"]))
+    for place, part in parts.parts_of(said).items():
+        assert part.second is not None and part.second.algorithm == second
+        octets = unpack(data)[1][place]
+        part.check(parts.measure((octets,), part.second))
+        other = fingerprint.Second(second, "0" * len(part.second.digest))
+        with pytest.raises(ProofError, match=part.fact):
+            dataclasses.replace(part, second=other).check(parts.measure((octets,), part.second))
+
+
+@pytest.mark.parametrize(
+    "second", [[], "sha512", {"algorithm": []}, {"algorithm": [], "digest": ""}, {"algorithm": "md5", "digest": ""}]
+)
+def test_a_digest_that_is_not_known_discloses_nothing(second: Any) -> None:
+    told = evidencelog.begin()
+    evidencelog.record(told)
+    value = {"sha256": "0" * 64, "size": 0, "second": second}
+    told["recorded"].texts[1] = told.text("raw", value)
+    end = told.close("end", (told.r1, told.r2), 70)
+    made = evidencelog.assemble(evidencelog.seal(told.drafts), Claim(kind="history", message=told.message), end)
+    assert set(parts.parts_of(case.read(made))) == {"data/content/f1-plan.pdf", "data/content/f2-plan.pdf"}
 
 
 def test_a_large_file_is_never_held_whole(log: Log) -> None:
