@@ -16,7 +16,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import audits, content, hostile, http, ingest, machine, others, proofs, report
+from bench import audits, content, hostile, http, ingest, machine, others, papers, proofs, report
 from bench.figure import Figure
 from bench.work import BATCH
 from ledger.keys import MasterKey
@@ -26,7 +26,7 @@ from tests.databases import Postgres
 from tests.ledger.hostile import SHAPES
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("ingest", "audit", "proofs", "http", "others", "content", "hostile")
+PARTS = ("ingest", "audit", "proofs", "http", "others", "content", "hostile", "papers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Sizes:
     other: int
     copies: int
     hostile: int
+    events: tuple[int, int]
     http: http.Sizes
 
 
@@ -55,6 +56,7 @@ FULL = Sizes(
     other=20_000,
     copies=1_000_000,
     hostile=1_000_000,
+    events=(5000, 20_000),
     http=http.Sizes(windows=5, seconds=5, lines=20_000, messages=100_000),
 )
 QUICK = Sizes(
@@ -67,6 +69,7 @@ QUICK = Sizes(
     other=1000,
     copies=500,
     hostile=10_000,
+    events=(100, 400),
     http=http.Sizes(windows=1, seconds=1, lines=1000, messages=500),
 )
 
@@ -118,6 +121,8 @@ def _run(sizes: Sizes, parts: set[str], directory: Path, progress: Progress) -> 
         figures += content.run(directory, sizes.copies, sizes.windows, tell)
     if "hostile" in parts:
         figures += hostile.run(sizes.hostile, _bar(progress, "hostile mail", len(SHAPES)))
+    if "papers" in parts:
+        figures += papers.run(directory, 3, sizes.events, _bar(progress, "certificates", 3))
     return facts, figures
 
 
