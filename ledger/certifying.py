@@ -135,8 +135,9 @@ class Certifying:
         try:
             octets = evidence.format(self._evidence(made, done))
         except Adverse:
-            said = {"number": made.number, "reason": "adverse"}
-            log.write(self._mark(made.message, "certificate.withdrawn", said, "system"))
+            if self._became(made)[1] is None:
+                said = {"number": made.number, "reason": "adverse"}
+                log.write(self._mark(made.message, "certificate.withdrawn", said, "system"))
             raise
         pdf = self._draw(octets)
         recipient = None if made.recipient is UNSET else made.recipient
@@ -189,6 +190,11 @@ class Certifying:
     def _mark(self, message: str, kind: str, said: dict[str, str], source: Source, actor: Actor | None = None) -> Event:
         sealed = () if actor is None else self._log.seal(actor[0], [("actor", actor[1])])
         return Event(message, 0, kind, drafts.facts_of(kind, said), source, sealed)
+
+    def _became(self, made: Claims) -> tuple[str | None, Entry | None]:
+        """By which number it was superseded, and the entry that withdrew it, whether it was sealed or not."""
+        own = self._log.reader.chain_entries(self._log.message(made.message))
+        return certified.became(made.number, [entry.decode(data) for _, data in own])
 
     def _claims(self, issued: Entry) -> Claims:
         for text in self._log.disclosures([issued.seq]).get(issued.seq, ()):
