@@ -37,6 +37,9 @@ Draw = Callable[[bytes], bytes]
 Actor = tuple[str, str]
 """Who asks, as `Log.person` gives it."""
 
+MOST: Final = 25_000
+"""Entries that one certificate is about: 1,700 pages, drawn in some fifteen seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -213,6 +216,10 @@ class Certifying:
             chains = [chain for chain in chains if f"r{chain.ordinal}" == made.recipient]
             if not chains:
                 raise UnknownReference("the message has no such recipient")
+        count = sum(chain.n for chain in (own, *chains))
+        if count > MOST:
+            said = f"{count:,} entries are more than a certificate can hold ({MOST:,})"
+            raise InvalidRequest(f"{said}: ask for one recipient's, or export evidence")
         if supersedes is not None:
             before = self.status(supersedes)
             if before.message != made.message or before.recipient != (made.recipient or None):

@@ -258,7 +258,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ),
     "paper": Meaning(
         "Paper and evidence say the same",
-        "The paper was drawn again from the evidence inside the file, and is the same to the last octet.",
+        "The file is, to the last octet, the one that was drawn from the evidence inside it.",
         "The paper says something else than the evidence inside the file: it was changed, or belongs elsewhere.",
         "Whether the paper says what the evidence inside the file proves could not be told.",
     ),

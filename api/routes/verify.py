@@ -63,9 +63,10 @@ _BODY: Final = {
     responses=problems("too-large", "unsupported-media-type", "invalid"),
 )
 async def verify(request: Request) -> Response:
-    """Judge evidence, a package of it with all that lies in it, or a certificate: everything is computed again, and the
-    paper of a certificate drawn again. Looked up is only what became of a certificate of this log. Open to all; trusted
-    are this log's keys. To trust others, or nobody, `postseal verify` does the same offline.
+    """Judge evidence, a package of it with all that lies in it, or a certificate: everything is computed again. Looked
+    up is only whether a certificate is the file that this log has sealed, and what became of it. Open to all; trusted
+    are this log's keys. To trust others, or nobody, `postseal verify` does the same offline; it also draws the paper of
+    a certificate again.
 
     Any other file is held against what was recorded, if a key says who asks: which message, or which file of one, it is
     a copy of, at which of seven levels, and everything in which it differs. Found by the hash of its octets, its

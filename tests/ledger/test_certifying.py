@@ -256,6 +256,15 @@ def test_what_cannot_be_asked_for(office: Office, case_: str) -> None:
     assert office.log.reader.head().size == before
 
 
+def test_there_is_an_end_to_paper(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.certifying.MOST", 5)
+    office.issue("dispatch", "r1")
+    before = office.log.reader.head().size
+    with pytest.raises(InvalidRequest, match="7 entries are more than a certificate can hold"):
+        office.issue("dispatch")
+    assert office.log.reader.head().size == before
+
+
 def test_no_vault_no_certificate(database_url: str, tmp_path: Path) -> None:
     with open_log(database_url, tmp_path, blobs=None) as log:
         made = Certifying(log, printed, Service())
