@@ -3,6 +3,7 @@ evidence always makes the same file."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -27,6 +28,7 @@ from reports.canvas import Canvas
 from reports.script import Line, visible
 from reports.wording import Words
 from tests.reports.office import KINDS, Office, an_office, letter, story
+from tests.reports.verapdf import vera
 
 _HYPHENS = re.compile("[\\s\x02\ufffe-]")
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -170,6 +172,14 @@ def test_it_is_an_archive(twins: dict[str, bytes], name: str, tmp_path: Path) ->
         pdf.save(kept, **pdfa.resolve_save_kwargs("3b", deterministic_id=True))
     report = pdfa.validate_written(kept, "3b")
     assert report.passed, report
+
+
+@pytest.mark.parametrize("flavour", ["3a", "ua1"])
+def test_verapdf_finds_what_they_claim(office: Office, flavour: str, tmp_path: Path) -> None:
+    for (kind, recipient), language in zip(KINDS, itertools.cycle(LANGUAGES)):
+        made = office.issue(kind, recipient, language=language)
+        (tmp_path / f"{kind}.pdf").write_bytes(made.pdf)
+    assert vera(flavour, tmp_path) == {kind: True for kind, _ in KINDS}
 
 
 PROGRAM = """

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import subprocess
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -20,12 +17,8 @@ from reports.metadata import Metadata
 from reports.pdfa import finish
 from tests.helpers import HOUSE
 from tests.reports.paper import EVERYTHING, EVIDENCE, ISSUED, TEXT, archive, paragraph, sample
+from tests.reports.verapdf import VERAPDF, vera
 
-VERAPDF = "1.28.2"
-JAR = Path(
-    os.environ.get("VERAPDF_JAR")
-    or Path.home() / f".m2/repository/org/verapdf/apps/greenfield-apps/{VERAPDF}/greenfield-apps-{VERAPDF}.jar"
-)
 ABOUT = Metadata("Proof of delivery", "Postseal", "Certificate 1", ISSUED)
 
 
@@ -52,16 +45,6 @@ def test_it_would_say_if_they_were_not() -> None:
 
 def test_ci_fetches_the_version_that_is_asked_for() -> None:
     assert f"greenfield-apps:{VERAPDF} " in (HOUSE / ".ci" / "run").read_text()
-
-
-def vera(flavour: str, folder: Path) -> dict[str, bool]:
-    """What veraPDF says of each file of a folder."""
-    if shutil.which("java") is None or not JAR.is_file():
-        pytest.skip(f"java or veraPDF {VERAPDF} is not installed (VERAPDF_JAR names another place)")
-    command = ["java", "-cp", JAR, "org.verapdf.apps.GreenfieldCliWrapper", "-f", flavour, "--format", "text"]
-    done = subprocess.run([*command, *sorted(folder.iterdir())], capture_output=True, text=True, check=False)
-    said = [line.split() for line in done.stdout.splitlines() if line.startswith(("PASS", "FAIL"))]
-    return {Path(path).stem: word == "PASS" for word, path, *_ in said}
 
 
 @pytest.mark.parametrize("flavour", ["3a", "ua1"])
