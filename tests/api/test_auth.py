@@ -28,6 +28,7 @@ OPEN = frozenset(
         "GET /v1/logs",
         "GET /v1/logs/{log}/checkpoint",
         "GET /verify",
+        "POST /v1/certificates/lookup",
         "POST /v1/verify",
         "POST /verify",
     }
@@ -43,6 +44,9 @@ NEEDS = {
     "GET /v1/messages/{message}/content": "content",
     "GET /v1/messages/{message}/files/{file}": "content",
     "POST /v1/messages/{message}/evidence": "export",
+    "POST /v1/messages/{message}/certificates": "certify",
+    "GET /v1/certificates/{number}.pdf": "certify",
+    "POST /v1/certificates/{number}/withdraw": "withdraw",
     "GET /v1/keys": "keys",
     "POST /v1/keys": "keys",
     "DELETE /v1/keys/{id}": "keys",
@@ -65,6 +69,7 @@ NEEDS = {
 """The act of `api.roles` that each other route is."""
 
 IN_VAIN = {
+    "POST /v1/certificates/{number}/withdraw",
     "POST /v1/messages/{message}/blocks/{block}/lift",
     "POST /v1/messages/{message}/holds/{hold}/release",
     "POST /v1/messages/{message}/erasures",
@@ -89,6 +94,7 @@ def asked(served: Served) -> dict[str, Asked]:
     message = served.record(keep_content=True)["message"]
     held, gone = (served.record()["message"] for _ in range(2))
     block = served.as_("sender").post(f"/v1/messages/{message}/blocks", json={"scope": "file", "file": "f2"}).json()
+    issued = served.as_("sender").post(f"/v1/messages/{message}/certificates", json={"kind": "dispatch"})
     log = f"/v1/logs/{served.log.id}"
     _, key = make_key(served.log, "ingest")
     line = b'{"message":"%s","kind":"message.opened","recipient":"r1"}\n' % message.encode()
@@ -101,6 +107,9 @@ def asked(served: Served) -> dict[str, Asked]:
         "GET /v1/messages/{message}/content": (f"/v1/messages/{message}/content",),
         "GET /v1/messages/{message}/files/{file}": (f"/v1/messages/{message}/files/f1",),
         "POST /v1/messages/{message}/evidence": (f"/v1/messages/{message}/evidence", b'{"recipient":"r1"}'),
+        "POST /v1/messages/{message}/certificates": (f"/v1/messages/{message}/certificates", b'{"kind":"dispatch"}'),
+        "GET /v1/certificates/{number}.pdf": (issued.json()["url"],),
+        "POST /v1/certificates/{number}/withdraw": ("/v1/certificates/aaaa-aaaa-aaaa-aaaa/withdraw", b"{}"),
         "GET /v1/keys": ("/v1/keys",),
         "POST /v1/keys": ("/v1/keys", b'{"role":"ingest"}'),
         "DELETE /v1/keys/{id}": (f"/v1/keys/{key}",),
