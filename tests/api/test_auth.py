@@ -298,7 +298,17 @@ MINDS = "POST /v1/verify"
 """What is open, and tells more to a key: one that is none is not taken for nobody's."""
 
 
-@pytest.mark.parametrize("name", sorted(OPEN - {MINDS}))
+LOOKS = "POST /v1/certificates/lookup"
+"""What is open, and wants more than a file."""
+
+
+def test_looking_a_certificate_up_needs_its_token_and_no_key(served: Served) -> None:
+    one = Asked("POST", "/v1/certificates/lookup", b'{"number":"aaaa-aaaa-aaaa-aaaa","token":"aaaa-aaaa-aaaa-aaaa"}')
+    for authorization in (None, "Bearer wrong", f"Bearer {served.keys['ingest']}"):
+        problem(ask(served, one, authorization), "not-found")
+
+
+@pytest.mark.parametrize("name", sorted(OPEN - {MINDS, LOOKS}))
 def test_what_is_open_asks_for_no_key_and_minds_none(served: Served, name: str) -> None:
     method, path = name.split(" ")
     edge = b"--edge\r\n"
