@@ -5,13 +5,13 @@ Everything here is computed from entries. Whoever prints, refuses or verifies a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec import UNSET
 
-from ledger import claims, complete
+from ledger import claims, complete, disclosure
 from ledger.case import Case, Item
 from ledger.claims import Claims
 from ledger.complete import Closing
@@ -21,6 +21,8 @@ from ledger.event import ACCESSES
 
 LOST: Final = frozenset(("delivery.bounced", "delivery.expired", "relay.failed"))
 """What ends the way of a message to a recipient, until something else is recorded."""
+
+_COMPLETE: Final = ACCESSES.difference(("download.aborted", "download.started"))
 
 DELIVERIES: Final = frozenset(("relay.accepted", "delivery.delivered", "delivery.relayed"))
 
@@ -71,12 +73,39 @@ def of(case: Case) -> Certified:
         raise ProofError("the evidence is of another message, recipient, file or kind than the certificate")
     if facts.recipient != made.recipient:
         raise ProofError(f"entry {issued.seq} closes the chain of {facts.recipient or 'all'}, which it is not of")
-    return Certified(made, closing, case.message, complete.covered_chains(case))
+    found = Certified(made, closing, case.message, complete.covered_chains(case))
+    _check_shown(case, found)
+    chains = [[item.entry for item in chain] for chain in (found.message, *found.recipients)]
+    hosted = {name for name, file in case.files.items() if file.where == "hosted"}
+    check_behind(made, chains[0], chains[1:], hosted)
+    return found
 
 
-def check_behind(made: Claims, message: Sequence[Entry], recipients: Iterable[Sequence[Entry]]) -> None:
-    """Adverse where nothing stands behind what is to be certified, for any recipient that it covers. Of non-access the
-    rehearsal decides."""
+def _check_shown(case: Case, found: Certified) -> None:
+    """ProofError unless all is disclosed that was when it was asked for, and nothing sealed came between. What was
+    vouched for later belongs beside the certificate: it cannot be told from what its holder made up himself."""
+    if case.evidence.timestamps or case.evidence.replays:
+        raise ProofError("timestamps and replay statements were added to the evidence of the certificate")
+    covered = {item.seq: item for chain in (found.message, *found.recipients) for item in chain}
+    size, closing = found.claims.size, found.closing.message.seq
+    for seq, item in covered.items():
+        if seq >= size and seq != closing and item.entry.sealed:
+            raise ProofError(f"entry {seq} was recorded, and something sealed on it, while the certificate was issued")
+    digests = [
+        disclosure.digest(text)
+        for held in case.evidence.entries
+        if held.seq in covered and held.seq < size
+        for text in held.disclosures
+    ]
+    if claims.shown_digest(digests) != found.claims.shown:
+        raise ProofError("the evidence does not disclose what the certificate was made of: something was left out")
+
+
+def check_behind(
+    made: Claims, message: Sequence[Entry], recipients: Iterable[Sequence[Entry]], hosted: Collection[str]
+) -> None:
+    """Adverse where nothing stands behind what is to be certified, for any recipient that it covers. ``hosted`` are the
+    files that wait behind a link: a block reaches no other. Of non-access the rehearsal decides."""
     if message[0].kind != "message.recorded":
         raise Adverse("the message was refused: there is nothing to certify of it")
     chains = list(recipients)
@@ -88,12 +117,21 @@ def check_behind(made: Claims, message: Sequence[Entry], recipients: Iterable[Se
             raise Adverse(f"entry {lost.seq}: {lost.kind} was recorded at {lost.at}, and no delivery after it")
         raise Adverse("no delivery is recorded, nor that a server took the message over")
     if made.certificate == "access" and not any(accesses(chain, made.file) for chain in chains):
-        machine = next((one for chain in chains for one in chain if one.kind in ACCESSES), None)
-        if machine is not None:
-            raise Adverse(f"no access is recorded but by machines, the first of them in entry {machine.seq}")
+        other = next((one for chain in chains for one in chain if one.kind in ACCESSES), None)
+        if other is not None:
+            said = "no access is recorded that came to its end and that no machine made"
+            raise Adverse(f"{said}: the first is the {other.kind} of entry {other.seq}")
         raise Adverse("no access is recorded")
-    if made.certificate == "block" and not any(blocks(chain, made.file) for chain in chains):
-        raise Adverse("no block is recorded")
+    if made.certificate in ("block", "non_access"):
+        reached = files_of(made, hosted)
+        if not any(blockings(chain, reached) for chain in chains):
+            known = "no file is known to have waited behind a link: what travelled inside the mail is beyond any block"
+            raise Adverse(known if not reached else "no block is recorded")
+
+
+def files_of(made: Claims, hosted: Collection[str]) -> frozenset[str]:
+    """The files that a certificate of a block, or of non-access, is about."""
+    return frozenset(name for name in hosted if made.file in (UNSET, name))
 
 
 def delivery(chain: Sequence[Entry]) -> Entry | None:
@@ -109,38 +147,69 @@ def delivery(chain: Sequence[Entry]) -> Entry | None:
 
 
 def accesses(chain: Sequence[Entry], file: Any = UNSET) -> list[Entry]:
-    """What is recorded of access, but for what machines made; of one ``file``, or of anything."""
+    """What may be called access: not what machines made, or what only began, or broke off; of one ``file``, or of
+    anything."""
     known = agents(chain)
-    return [one for one in chain if is_access(one, file) and known.get(one.seq) != "machine"]
+    return [
+        one
+        for one in chain
+        if one.kind in _COMPLETE
+        and file in (UNSET, getattr(one.facts, "file", None))
+        and known.get(one.seq) != "machine"
+    ]
 
 
 def is_access(one: Entry, file: Any = UNSET) -> bool:
-    """Whether an entry is of access to this file, or may be."""
+    """Whether an entry is of access to this file, or may be: as a negative claim counts."""
     of = getattr(one.facts, "file", UNSET)
     return one.kind in ACCESSES and (UNSET in (of, file) or of == file)
 
 
-def blocks(chain: Sequence[Entry], file: Any = UNSET) -> list[Entry]:
-    """The entries that applied a block here, to this file or to any."""
-    kinds = ("block.applied", "block.applied.continued")
-    return [one for one in chain if one.kind in kinds and (file is UNSET or file in (_files(one) or ()))]
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """A block as it was applied on a recipient's chain, to which of the files that were asked about, ascending, and the
+    entry that lifted it."""
+
+    applied: Entry
+    files: tuple[str, ...]
+    lifted: Entry | None
 
 
-def _files(one: Entry) -> Sequence[str]:
-    found: Sequence[str] = one.facts.files  # type: ignore[attr-defined]
-    return found
+def blockings(chain: Sequence[Entry], files: Collection[str]) -> list[Blocking]:
+    """The blocks on a chain that cover any of these files, in order; with all that continues each."""
+    found: list[tuple[Entry, list[str]]] = []
+    lifted: dict[str, Entry] = {}
+    for one in chain:
+        facts: Any = one.facts
+        if one.kind == "block.applied":
+            found.append((one, list(facts.files)))
+        elif one.kind == "block.applied.continued":
+            found[-1][1].extend(facts.files)
+        elif one.kind == "block.lifted":
+            lifted.setdefault(facts.block, one)
+    return [
+        Blocking(one, tuple(covered), lifted.get(one.facts.block))  # type: ignore[attr-defined]
+        for one, some in found
+        if (covered := [name for name in some if name in files])
+    ]
 
 
 def agents(entries: Iterable[Entry]) -> Mapping[int, str]:
     """Who is judged to have made an event (``machine``, ``person``, ``unknown``), by its seq; what was judged anew
-    counts as judged last."""
+    counts as judged last. Who began to fetch a file has fetched it."""
     found: dict[int, str] = {}
+    began: dict[str, int] = {}
+    ended: dict[int, int] = {}
     for one in entries:
         facts: Any = one.facts
         verdict = getattr(facts, "verdict", UNSET)
         if verdict is not UNSET:
             found[facts.event if one.kind == "event.reclassified" else one.seq] = verdict.agent
-    return found
+        if one.kind == "download.started":
+            began[facts.transfer] = one.seq
+        elif one.kind.startswith("download.") and facts.transfer in began:
+            ended[one.seq] = began[facts.transfer]
+    return found | {seq: found[start] for seq, start in ended.items() if start in found and seq not in found}
 
 
 def became(number: str, message: Sequence[Entry]) -> tuple[str | None, Entry | None]:

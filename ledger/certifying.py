@@ -9,26 +9,38 @@ nothing. docs/format.md, "Certificates".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET
 
 from ledger import certified, claims, drafts, entry, event, evidence, export, papers
 from ledger.act import Event
-from ledger.blobs import Blobs
+from ledger.blobs import Blob, Blobs
 from ledger.certified import Status
 from ledger.claims import Claims
 from ledger.closing import Close, Seal
 from ledger.disclosure import parse
 from ledger.document import Claim, Evidence
 from ledger.entry import Entry
-from ledger.errors import Adverse, Erased, FormatError, InvalidRequest, Refused, Unavailable, UnknownReference
+from ledger.errors import (
+    Adverse,
+    Erased,
+    FormatError,
+    InFlight,
+    InvalidRequest,
+    ProofError,
+    Refused,
+    Unavailable,
+    UnknownReference,
+)
 from ledger.event import Source
 from ledger.log import Log
 from ledger.sequencer import Outcome
+from ledger.state import Chain
 from ledger.transaction import Recorded
 
 Draw = Callable[[bytes], bytes]
@@ -36,6 +48,11 @@ Draw = Callable[[bytes], bytes]
 
 Actor = tuple[str, str]
 """Who asks, as `Log.person` gives it."""
+
+TRIES: Final = 20
+"""How often a certificate is sealed anew, because something else was recorded of its message meanwhile."""
+
+_ERASURE: Final = b'"kind":"erasure.'
 
 MOST: Final = 25_000
 """Entries that one certificate is about: 1,700 pages, drawn in some fifteen seconds."""
@@ -95,7 +112,7 @@ class Certifying:
         log = self._log
         drafts.check_source(source)
         self._vault()
-        number = claims.number(log.random(claims.NUMBER_SIZE))
+        number, size = claims.number(log.random(claims.NUMBER_SIZE)), log.reader.head().size
         said = {"recipient": recipient, "file": file, "supersedes": supersedes}
         said |= {"operator": self._service.operator, "basis": self._service.basis, "verify": self._service.verify}
         try:
@@ -106,13 +123,19 @@ class Certifying:
                 message=message,
                 number=number,
                 paper=paper,
+                shown=claims.shown_digest(()),
+                size=size,
                 token=self.token(number),
                 **{name: value for name, value in said.items() if value is not None},
             )
         except FormatError as error:
             raise InvalidRequest(str(error)) from None
         if key is None or not log.reader.requested(key):
-            self._check(made, supersedes)
+            chains = self._covered(made)
+            self._check(made, supersedes, chains)
+            choose = export.may_print(made, log.id)
+            shown = export.committed(log.reader, log.disclosures, chains, size, choose)
+            made = msgspec.structs.replace(made, shown=shown)
         return Close(
             message=message,
             kind="certificate.issued",
@@ -137,22 +160,21 @@ class Certifying:
             pass
         try:
             octets = evidence.format(self._evidence(made, done))
-        except Adverse:
+            pdf = self._draw(octets)
+        except (Adverse, FormatError, ProofError) as error:
+            # Something came between that is in the way, and this number will never be sealed.
             if self._became(made)[1] is None:
                 said = {"number": made.number, "reason": "adverse"}
                 log.write(self._mark(made.message, "certificate.withdrawn", said, "system"))
-            raise
-        pdf = self._draw(octets)
+            raise error if isinstance(error, Adverse) else Adverse(str(error)) from None
         recipient = None if made.recipient is UNSET else made.recipient
         blob = papers.keep(vault, log.id, made.message, made.number, recipient, pdf, log.random)
-        facts = event.CertificateSealed(number=made.number, sha256=sha256(pdf).hexdigest())
-        key = log.event_key("certificate", made.number)
         try:
-            sealed = log.write(Seal(made.message, facts, issued.source, blob, key))
+            repeated = self._seal(made, issued, blob, sha256(pdf).hexdigest())
         except Refused:
             vault.delete(blob.name)
             raise
-        if sealed.repeated:
+        if repeated:
             # Somebody else with the same request was first.
             vault.delete(blob.name)
             pdf = log.certificate(made.number)
@@ -160,6 +182,22 @@ class Certifying:
             said = {"number": made.supersedes, "by": made.number}
             log.write(self._mark(made.message, "certificate.superseded", said, issued.source))
         return Issued(made.number, made.token, pdf, done)
+
+    def _seal(self, made: Claims, issued: Entry, blob: Blob, digest: str) -> bool:
+        """Record it; whether somebody else had. Erased where an erasure came meanwhile, which did not find it."""
+        log = self._log
+        facts = event.CertificateSealed(number=made.number, sha256=digest)
+        key = log.event_key("certificate", made.number)
+        for _ in range(TRIES):
+            own = log.reader.chain_entries(log.message(made.message))
+            if any(_ERASURE in data for seq, data in own if seq > issued.seq):
+                raise Erased("what this certificate tells of is being erased, or was")
+            try:
+                # An erasure is an entry on this chain: none came between, if it has not grown.
+                return log.write(Seal(made.message, facts, issued.source, blob, key, len(own))).repeated
+            except InFlight:
+                continue
+        raise Unavailable("so much is recorded of this message now that a certificate cannot be sealed; ask again")
 
     def withdraw(self, number: str, reason: str | None = None, *, actor: Actor, source: Source = "api") -> Outcome:
         """Say that a certificate is not to be relied on any longer. UnknownReference, InvalidRequest."""
@@ -206,36 +244,53 @@ class Certifying:
                 return claims.from_json(said.value)
         raise Erased("what this certificate was to say was erased")
 
-    def _check(self, made: Claims, supersedes: str | None) -> None:
-        """Adverse where it would not be true."""
-        log = self._log
-        own = log.message(made.message)
-        claim = _claim_of(made, own.files)
-        chains = log.reader.recipients(own)
+    def _covered(self, made: Claims) -> list[Chain]:
+        """The message's chain, and those of the recipients. UnknownReference."""
+        own = self._log.message(made.message)
+        chains = self._log.reader.recipients(own)
         if made.recipient is not UNSET:
             chains = [chain for chain in chains if f"r{chain.ordinal}" == made.recipient]
             if not chains:
                 raise UnknownReference("the message has no such recipient")
-        count = sum(chain.n for chain in (own, *chains))
+        return [own, *chains]
+
+    def _check(self, made: Claims, supersedes: str | None, chains: Sequence[Chain]) -> None:
+        """Adverse where it would not be true."""
+        log = self._log
+        claim = _claim_of(made, chains[0].files)
+        count = sum(chain.n for chain in chains)
         if count > MOST:
             said = f"{count:,} entries are more than a certificate can hold ({MOST:,})"
             raise InvalidRequest(f"{said}: ask for one recipient's, or export evidence")
         if supersedes is not None:
             before = self.status(supersedes)
-            if before.message != made.message or before.recipient != (made.recipient or None):
-                raise InvalidRequest("a certificate takes the place of one about the same message and recipient")
+            if (before.message, before.kind, before.recipient) != (
+                made.message,
+                made.certificate,
+                made.recipient or None,
+            ):
+                raise InvalidRequest(
+                    "a certificate takes the place of one of its kind, about the same message and recipient"
+                )
+            if before.withdrawn is not None or before.superseded is not None:
+                raise InvalidRequest("that certificate was withdrawn, or another took its place before")
         if made.certificate == "non_access":
             choose = export.may_print(made, log.id)
             export.rehearse(log.reader, log.disclosures, claim, log.checkpoint()[1], log.now(), choose)
-            return
-        held = [[entry.decode(data) for _, data in log.reader.chain_entries(chain)] for chain in (own, *chains)]
-        certified.check_behind(made, held[0], held[1:])
+        held = [[entry.decode(data) for _, data in log.reader.chain_entries(chain)] for chain in chains]
+        known = log.disclosed(made.message)
+        hosted = {name for name, said in known.items() if _is_hosted(name, said)}
+        certified.check_behind(made, held[0], held[1:], hosted)
 
     def _evidence(self, made: Claims, done: Outcome) -> Evidence:
         log = self._log
         claim = _claim_of(made, log.message(made.message).files)
         choose = export.may_print(made, log.id)
         return export.assemble(log.reader, log.disclosures, claim, done.recorded, done.checkpoint, choose)
+
+
+def _is_hosted(name: str, said: Any) -> bool:
+    return name[0] == "f" and name[1:].isdigit() and said.get("where") == "hosted"
 
 
 def _decode(recorded: Recorded) -> Any:

@@ -8,6 +8,7 @@ the certificate holds them; from the evidence alone the paper is drawn. docs/for
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -17,7 +18,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ledger import canonical
 from ledger.canonical import Json
 from ledger.errors import FormatError
-from ledger.spelling import Code, File, Id, Recipient
+from ledger.spelling import Code, File, Hash, Id, Recipient, Seq
 
 FACT: Final = "claims"
 """The name under which they are sealed."""
@@ -43,7 +44,10 @@ class Claims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """``content``: whether subject, names and hashes are shown, or the facts alone. ``token`` opens it where it can be
     looked up, at ``verify`` if there is such a page. ``recipient`` where it is of one and names no other; ``file``
     where it is of access to one file. ``operator`` runs the system, and has said on which legal ``basis``;
-    ``supersedes`` is the number of the one that it takes the place of."""
+    ``supersedes`` is the number of the one that it takes the place of.
+
+    ``shown`` is the `shown_digest` of all that is disclosed on entries before ``size``, so that nobody who holds the
+    certificate can leave out what speaks against it."""
 
     certificate: Kind
     content: bool
@@ -53,6 +57,8 @@ class Claims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     message: Id
     number: Number
     paper: Paper
+    shown: Hash
+    size: Seq
     token: Number
     basis: Words | UnsetType = UNSET
     file: File | UnsetType = UNSET
@@ -65,6 +71,11 @@ class Claims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 def make(**said: Any) -> Claims:
     """FormatError for what is no claim."""
     return _convert({"drawing": DRAWING, "format": "postseal-claims/1"} | said)
+
+
+def shown_digest(digests: Iterable[str]) -> str:
+    """SHA-256, in hex, of the digests of disclosures, ascending, a line each."""
+    return sha256("".join(f"{one}\n" for one in sorted(digests)).encode()).hexdigest()
 
 
 def number(octets: bytes) -> Code:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET
 
 from ledger.blobs import Blob
-from ledger.errors import InvalidRequest
+from ledger.errors import InFlight, InvalidRequest
 from ledger.event import MAX_ITEMS, CertificateSealed, Closing, Source
 from ledger.plan import Plan, Sealed, View, Write
 from ledger.state import Chain
@@ -54,13 +54,15 @@ class Close:
 @dataclass(slots=True)
 class Seal:
     """A certificate was drawn: the hash of its file, which lies in the vault already. ``key`` (16 bytes) is of its
-    number: it is sealed once."""
+    number: it is sealed once. ``after`` is how many entries the message's chain had when it was looked at: InFlight
+    where it has more, because an erasure may be among them."""
 
     message: str
     facts: CertificateSealed
     source: Source
     blob: Blob
     key: bytes
+    after: int
 
     @property
     def refs(self) -> Sequence[tuple[str, int]]:
@@ -71,5 +73,7 @@ class Seal:
         seq = view.recorded(chain, self.key)
         if seq is not None:
             return Plan([], repeats=seq)
+        if chain.n != self.after:
+            raise InFlight("something was recorded of this message meanwhile")
         write = Write(chain, "certificate.sealed", self.facts, self.source)
         return Plan([write], key=(chain, self.key), blobs=[self.blob])

@@ -38,8 +38,11 @@ _OTHERS: Final = frozenset({"cc", "dkim", "relaxed.headers", "signatures", "to"}
 _OURS: Final = frozenset({"actor", "reason_text"})
 _RECIPIENT: Final = re.compile(r"r[1-9][0-9]{0,4}").fullmatch
 _FILE: Final = re.compile(r"f[1-9][0-9]{0,4}").fullmatch
-_PARTIES: Final = frozenset({"actor", "cc", "date", "from", "mail_from", "message_id", "to"})
+_PARTIES: Final = frozenset({"cc", "date", "from", "mail_from", "message_id", "to"})
 """What says between whom a message went, when, and which one it is, and nothing of what is in it."""
+
+_TRACES: Final = frozenset({"address", "diagnostic", "ip", "mx", "reply", "role", "tls", "user_agent"})
+"""What is sealed of events that is of servers and connections, and not in anybody's own words."""
 
 Disclosures = Callable[[Sequence[int]], Mapping[int, list[str]]]
 Choose = Callable[[Entry, str], bool]
@@ -78,16 +81,26 @@ def may_print(made: Claims, log: str) -> Choose:
         if name == claims.FACT and held.kind == "certificate.issued":
             facts: Any = held.facts
             return held.chain == made.message and facts.number == made.number
-        if not allowed(held, name):
+        # Who asked for something is nobody's to know who is handed a certificate, and may have to be erased.
+        if name == "actor" or not allowed(held, name):
             return False
-        if made.content or held.chain != made.message or not held.kind.startswith("message.recorded"):
+        if made.content:
             return True
+        if held.chain != made.message or not held.kind.startswith("message.recorded"):
+            return name in _TRACES
         # Whether a file waited behind a link is sealed with its name.
-        if made.certificate == "non_access" and _FILE(name) is not None:
+        if made.certificate in ("block", "non_access") and _FILE(name) is not None:
             return True
         return name in _PARTIES or _RECIPIENT(name) is not None
 
     return choose
+
+
+def committed(reader: Reader, disclosures: Disclosures, chains: Iterable[Chain], size: int, choose: Choose) -> str:
+    """What `ledger.claims.Claims.shown` is, of these chains up to a tree of ``size`` entries."""
+    held = {seq: data for chain in chains for seq, data in reader.chain_entries(chain) if seq < size}
+    shown = _shown(disclosures(sorted(held)), held, choose)
+    return claims.shown_digest(digest(text) for texts in shown.values() for text in texts)
 
 
 def check_there(names: Collection[str], sealed: Mapping[str, Json]) -> None:

@@ -7,11 +7,14 @@ of what stands on it, and every word, belong to `ledger.claims.DRAWING`.
 
 from __future__ import annotations
 
+import zlib
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
 from typing import Final
 
+import pikepdf
 from msgspec import UNSET
 
 from ledger import case, certified, claims, evidence
@@ -38,6 +41,7 @@ def _producer() -> str:
     for name in _DRAWN_BY:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
+    found |= {"qpdf": pikepdf.__libqpdf_version__, "zlib": zlib.ZLIB_RUNTIME_VERSION, "Python": python_version()}
     return ", ".join(["Postseal", *(f"{name} {number}" for name, number in found.items())])
 
 
@@ -78,7 +82,7 @@ def sheet(said: Case, found: Certified, words: Words) -> Sheet:
         *findings.adverse(said, found, words),
         *timeline.drawn(said, found, words),
         Heading(words("heading.log")),
-        events.record(found, words),
+        events.record(said, found, words),
         *place.place(said, found, words),
         *place.verify(said, found, words),
         *place.limits(said, found, words),

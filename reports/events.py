@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ledger import canonical
-from ledger.case import Item
+from ledger.case import Case, Item
 from ledger.certified import DELIVERIES, LOST, Certified
 from ledger.event import ACCESSES
 from reports.blocks import Cell, Column, Grid, Sort
@@ -52,10 +52,35 @@ def says(item: Item, words: Words) -> str:
     return words("log.of", of=words.listed(list(files)), what=said) if isinstance(files, tuple) and files else said
 
 
-def record(certified: Certified, words: Words) -> Grid:
-    """Every entry of the chains, in the ledger's order."""
+def of_others(certified: Certified) -> frozenset[int]:
+    """Entries of the message's chain about recipients whom a certificate for one is not about: what was done about
+    them, and why, is not his to know. That there was such an act stands on every chain."""
+    wanted = certified.claims.recipient
+    if wanted is UNSET:
+        return frozenset()
+    theirs: set[str] = set()
+    found = set()
+    acts = {item.entry.act for chain in certified.recipients for item in chain}
+    for item in certified.message:
+        facts: Any = item.facts
+        named = getattr(facts, "recipient", UNSET)
+        ids = [getattr(facts, name) for name in ("block", "number", "hold") if getattr(facts, name, UNSET) is not UNSET]
+        if isinstance(named, str) and named != wanted:
+            theirs.update(ids)
+            found.add(item.seq)
+        elif theirs.intersection(ids) or (
+            item.kind.startswith("erasure.") and facts.subject == "recipient" and item.entry.act not in acts
+        ):
+            found.add(item.seq)
+    return frozenset(found)
+
+
+def record(case: Case, certified: Certified, words: Words) -> Grid:
+    """Every entry of the chains, in the ledger's order; and of the ledger's own those that are held because somebody
+    may ask whether it was recording."""
     names = _names(certified) | {certified.message[0].entry.chain: words("log.message")}
-    items = sorted((item for chain in (certified.message, *certified.recipients) for item in chain), key=_seq)
+    own = [item for item in case.log if item.kind in _OWN]
+    items = sorted((item for chain in (certified.message, *certified.recipients, own) for item in chain), key=_seq)
     columns = (
         Column(words("log.entry"), 0.09),
         Column(words("log.at"), 0.205),
@@ -63,7 +88,30 @@ def record(certified: Certified, words: Words) -> Grid:
         Column(words("log.event"), 0.43),
         Column(words("log.vouched"), 0.18),
     )
-    return Grid(columns, [_row(item, names[item.entry.chain], words) for item in items])
+    others = of_others(certified)
+    rows = []
+    for item in items:
+        whose = names.get(item.entry.chain, words("log.from_ledger"))
+        rows.append(_row(item, whose, words) if item.seq not in others else _another(item, whose, words))
+    return Grid(columns, rows)
+
+
+_OWN: Final = frozenset(
+    (
+        *("clock.stepped", "input.unattributed", "input.unparsed", "key.compromised", "key.retired"),
+        *("ledger.started", "ledger.stopped", "listener.gap"),
+    )
+)
+
+
+def _another(item: Item, whose: str, words: Words) -> Sequence[Cell]:
+    return (
+        Cell(str(item.seq)),
+        Cell(moment(item.entry.at)),
+        Cell(whose),
+        Cell(words("log.another")),
+        Cell("", (words(f"source.{item.entry.source}"),)),
+    )
 
 
 def _seq(item: Item) -> int:

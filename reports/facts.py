@@ -20,6 +20,11 @@ def compared(digest: str) -> str:
     return " ".join(digest[at : at + GROUP] for at in range(0, len(digest), GROUP))
 
 
+def hosted(case: Case) -> frozenset[str]:
+    """The files that waited behind a link, as far as that is disclosed."""
+    return frozenset(name for name, file in case.files.items() if file.where == "hosted")
+
+
 def sealed(case: Case) -> Mapping[str, Any]:
     """What is disclosed of the message as it was sent, by name."""
     return {name: value for item in case.recording for name, value in item.disclosed.items()}
@@ -42,7 +47,7 @@ def parties(case: Case, certified: Certified, words: Words) -> list[Block]:
     said, opened = sealed(case), case.message[0].facts
     hidden = words("undisclosed")
     rows = [Pair(words("party.sender"), _sender(said, words))]
-    rows += _headers(said, ("from", "to", "cc", "actor"), "party", words)
+    rows += _headers(said, ("from", "to", "cc"), "party", words)
     rows.append(Pair(words("party.identified"), words(f"party.envelope.{opened.envelope}")))
     recipients = []
     for chain in certified.recipients:
@@ -87,7 +92,10 @@ def content(case: Case, certified: Certified, words: Words) -> list[Block]:
         rows.append(Pair(words("content.size"), words("content.octets", size=case.raw.size)))
         rows.append(Pair(words("content.sha256"), compared(case.raw.sha256), code=True))
     if not certified.claims.content:
-        blocks.append(Text(words("content.withheld", seq=str(opened.seq))))
+        withheld = words("content.withheld", seq=str(opened.seq))
+        if case.files:
+            withheld = words("content.withheld.files")
+        blocks.append(Text(words("undisclosed") if case.erased else withheld))
     if rows:
         blocks.append(Pairs(rows))
     if "unparsed" in said:

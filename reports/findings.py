@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
 
-from ledger.absence import Applied, in_force
 from ledger.case import Case, Item
-from ledger.certified import LOST, Certified, accesses, agents, blocks, delivery, is_access
+from ledger.certified import LOST, Blocking, Certified, accesses, agents, blockings, delivery, files_of, is_access
 from ledger.entry import Entry
 from reports import events, facts
 from reports.blocks import Block, Box, Cell, Column, Grid, Heading, Text
@@ -31,70 +30,81 @@ def titled(certified: Certified) -> str:
 def certified_sentence(case: Case, certified: Certified, words: Words) -> tuple[str, str]:
     """What is certified, and what that does not show, in a sentence each."""
     made = certified.claims
-    whom = facts.whom(case, certified, words)
-    one = made.recipient is not UNSET or len(certified.recipients) == 1
-    chains = [[item.entry for item in chain] for chain in certified.recipients]
-    total = len(chains)
-    if made.certificate == "dispatch":
-        key = "certified.dispatch" if made.content else "certified.dispatch.facts"
-        return words(key, at=moment(case.message[0].entry.at), whom=whom), words("not.dispatch")
-    if made.certificate == "delivery":
-        found = [got for got in map(delivery, chains) if got is not None]
-        first = min(found, key=lambda got: got.seq)
-        word = "delivered" if any(got.kind == "delivery.delivered" for got in found) else "relayed"
-        if one:
-            return words(f"certified.{word}", whom=whom, at=moment(first.at)), words(f"not.{word}")
-        said = words("certified.delivery.all", count=len(found), total=total, at=moment(first.at))
-        return said, words(f"not.{word}")
-    if made.certificate == "access":
-        some = [got for chain in chains if (got := accesses(chain, made.file))]
-        at = moment(min(got[0].at for got in some))
-        if one:
-            return words("certified.access", whom=whom, at=at), words("not.access")
-        return words("certified.access.all", count=len(some), total=total, at=at), words("not.access")
+    table = {"dispatch": _dispatched, "delivery": _delivered, "access": _accessed}
+    said = table.get(made.certificate, _blocked)(case, certified, facts.whom(case, certified, words), words)
+    key = titled(certified)
+    return said, words(f"not.{'delivered' if key == 'delivery' else key}")
+
+
+def _one(certified: Certified) -> bool:
+    return certified.claims.recipient is not UNSET or len(certified.recipients) == 1
+
+
+def _chains(certified: Certified) -> list[list[Entry]]:
+    return [[item.entry for item in chain] for chain in certified.recipients]
+
+
+def _dispatched(case: Case, certified: Certified, whom: str, words: Words) -> str:
+    key = "certified.dispatch"
+    if not certified.claims.content:
+        key = "certified.dispatch.facts"
+    if case.erased or (certified.claims.content and case.raw is None):
+        key = "certified.dispatch.hidden"
+    return words(key, at=moment(case.message[0].entry.at), whom=whom)
+
+
+def _delivered(case: Case, certified: Certified, whom: str, words: Words) -> str:
+    chains = _chains(certified)
+    found = [got for got in map(delivery, chains) if got is not None]
+    first = min(found, key=lambda got: got.seq)
+    if not _one(certified):
+        return words("certified.delivery.all", count=len(found), total=len(chains), at=moment(first.at))
+    key = "delivered" if first.kind == "delivery.delivered" else "relayed"
+    said = words(f"certified.{key}", whom=whom, at=moment(first.at))
+    later = [item for item in certified.recipients[0] if item.kind in LOST and item.seq > first.seq]
+    if not later:
+        return said
+    last = later[-1]
+    what = events.says(last, words)
+    return f"{said} {words('certified.later', seq=str(last.seq), at=moment(last.entry.at), what=what)}"
+
+
+def _accessed(case: Case, certified: Certified, whom: str, words: Words) -> str:
+    made, chains = certified.claims, _chains(certified)
+    some = [got for chain in chains if (got := accesses(chain, made.file))]
+    at = moment(min((got[0] for got in some), key=lambda one: one.seq).at)
+    if not _one(certified):
+        return words("certified.access.all", count=len(some), total=len(chains), at=at)
+    if made.file is not UNSET:
+        return words("certified.access.file", whom=whom, at=at, files=words("files.one", file=made.file))
+    return words("certified.access", whom=whom, at=at)
+
+
+def _blocked(case: Case, certified: Certified, whom: str, words: Words) -> str:
+    """Of a block, or of non-access: which files, since when, and whether the block still stands."""
+    made, files = certified.claims, files_of(certified.claims, facts.hosted(case))
+    found = [blockings(chain, files) for chain in _chains(certified)]
     if made.certificate == "non_access":
-        since = moment(max(found.item.entry.at for _, found in standing_pairs(case, certified)))
-        files = sorted({file for file, _ in standing_pairs(case, certified)}, key=_ordinal)
-        until = moment(certified.closing.message.entry.at)
-        said = words("certified.non_access", files=_named(files, words), whom=whom, blocked=since, until=until)
-        return said, words("not.non_access")
-    applied = [got for chain in chains if (got := blocks(chain, made.file))]
-    first = min((one for got in applied for one in got), key=lambda one: one.seq)
-    if not one:
-        said = words("certified.block.all", at=moment(first.at), count=len(applied), total=total)
-        return said, words("not.block")
-    return _blocked(certified.recipients[0], applied[0], whom, words), words("not.block")
+        since = max(_since(some, file) for some in found for file in files)
+        until, named = moment(certified.closing.message.entry.at), _named(sorted(files, key=_ordinal), words)
+        return words("certified.non_access", files=named, whom=whom, blocked=moment(since), until=until)
+    first = min((one.applied for some in found for one in some), key=lambda one: one.seq)
+    at = moment(first.at)
+    if not _one(certified):
+        return words("certified.block.all", at=at, count=sum(map(bool, found)), total=len(found))
+    blocked = found[0]
+    named = _named(sorted({file for one in blocked for file in one.files}, key=_ordinal), words)
+    if len(blocked) > 1:
+        return words("certified.block.steps", files=named, whom=whom, at=at)
+    lifted = blocked[0].lifted
+    if lifted is not None:
+        return words("certified.block.lifted", files=named, whom=whom, at=at, until=moment(lifted.at))
+    return words("certified.block", files=named, whom=whom, at=at)
 
 
-def _blocked(chain: Sequence[Item], applied: Sequence[Entry], whom: str, words: Words) -> str:
-    """Of one recipient: one block, perhaps lifted, or several."""
-    files = _named(_files_of(applied), words)
-    ids = {one.facts.block for one in applied if one.kind == "block.applied"}  # type: ignore[attr-defined]
-    at = moment(applied[0].at)
-    if len(ids) != 1:
-        return words("certified.block.steps", files=files, whom=whom, at=at)
-    for item in chain:
-        if item.kind == "block.lifted" and item.facts.block in ids:
-            return words("certified.block.lifted", files=files, whom=whom, at=at, until=moment(item.entry.at))
-    return words("certified.block", files=files, whom=whom, at=at)
-
-
-def standing_pairs(case: Case, certified: Certified) -> list[tuple[str, Applied]]:
-    """Of each recipient and hosted file that non-access is of, the first block in force on them at the end."""
-    file = certified.claims.file
-    files = [name for name, sealed in case.files.items() if sealed.where == "hosted" and file in (UNSET, name)]
-    found = []
-    for chain in certified.recipients:
-        standing = in_force(chain)
-        for name in files:
-            covering = [one for one in standing if name in one.files]
-            found += [(name, min(covering, key=lambda one: one.item.seq))] if covering else []
-    return found
-
-
-def _files_of(applied: Iterable[Entry]) -> list[str]:
-    found = {file for one in applied for file in one.facts.files}  # type: ignore[attr-defined]
-    return sorted(found, key=_ordinal)
+def _since(blocked: Sequence[Blocking], file: str) -> str:
+    """Since when a file has been withheld without a break, at the end."""
+    return min((one.applied.at for one in blocked if one.lifted is None and file in one.files), default="")
 
 
 def _ordinal(name: str) -> int:
@@ -149,43 +159,41 @@ def _claims(case: Case, certified: Certified, chain: Sequence[Item], words: Word
 def _cells(one: Entry, words: Words) -> tuple[Cell, ...]:
     said: Any = one.facts
     not_shown = words("claim.shows_not", what=words(f"not.{said.grade}"))
-    when = () if one.occurred is UNSET else (words("claim.occurred", at=moment(one.occurred)),)
-    clock = words("clock.ledger") if one.clock is UNSET else words(f"clock.{one.clock}")
+    when: tuple[str, ...] = ()
+    if one.occurred is not UNSET:
+        when = (words("log.occurred", clock=words(f"clock.{one.clock}"), at=moment(one.occurred)),)
     vouched = getattr(said, "attestation", None)
     more = [words(f"source.{one.source}")] + ([] if vouched is None else [words(f"vouched.{vouched}")])
     file = getattr(said, "file", UNSET)
     grade = words(f"grade.{said.grade}")
     fact = grade if file is UNSET else words("log.of", of=file, what=grade)
-    return Cell(fact, (not_shown,)), Cell(moment(one.at), when), Cell(clock, more), Cell(str(one.seq))
+    return Cell(fact, (not_shown,)), Cell(moment(one.at), when), Cell(words("clock.ledger"), more), Cell(str(one.seq))
 
 
 def _withheld(case: Case, certified: Certified, chain: Sequence[Item], words: Words) -> list[tuple[Cell, ...]]:
     """A row for each block: which files, what was accessed before, whether it still stands."""
     made = certified.claims
     entries = [item.entry for item in (*case.message, *chain)]
-    standing = {applied.item.seq for applied in in_force(chain)}
-    lifted = {item.facts.block: item for item in chain if item.kind == "block.lifted"}
+    inside = [name for name, file in case.files.items() if file.where == "inside"]
     rows: list[tuple[Cell, ...]] = []
-    for one in blocks([item.entry for item in chain], made.file):
-        said: Any = one.facts
-        if one.kind != "block.applied":
-            continue
-        files = list(said.files)
-        more = [_before(entries, files, one, words)]
-        end = lifted.get(said.block)
-        if end is not None:
-            more.append(words("claim.lifted", at=moment(end.entry.at), seq=str(end.seq)))
-        elif one.seq in standing:
+    for one in blockings([item.entry for item in chain], files_of(made, facts.hosted(case))):
+        files = list(one.files)
+        more = [_before(entries, files, one.applied, words)]
+        if one.lifted is None:
             more.append(words("claim.standing"))
-        if made.certificate == "non_access":
+        else:
+            more.append(words("claim.lifted", at=moment(one.lifted.at), seq=str(one.lifted.seq)))
+        if made.certificate == "non_access" and one.lifted is None:
             since, until = moment(case.message[0].entry.at), moment(certified.closing.message.entry.at)
             more.append(words("claim.never", files=words.listed(files), since=since, until=until))
+        if inside and made.file is UNSET:
+            more.append(words("claim.inside", files=words.listed(sorted(inside, key=_ordinal))))
         rows.append(
             (
                 Cell(words("claim.blocked", files=words.listed(files)), more),
-                Cell(moment(one.at)),
-                Cell(words("clock.ledger"), (words(f"source.{one.source}"),)),
-                Cell(str(one.seq)),
+                Cell(moment(one.applied.at)),
+                Cell(words("clock.ledger"), (words(f"source.{one.applied.source}"),)),
+                Cell(str(one.applied.seq)),
             )
         )
     return rows
@@ -202,18 +210,15 @@ def _before(entries: Sequence[Entry], files: Sequence[str], block: Entry, words:
 
 def adverse(case: Case, certified: Certified, words: Words) -> list[Block]:
     """A box of what speaks against it, and of what was not checked."""
-    items = _adverse(case, certified, words)
-    hidden = sum(len(item.entry.sealed) - len(item.disclosed) for item in _covered(certified))
-    if hidden:
-        items.append(words("adverse.hidden", count=hidden))
-    unchecked = [words("unchecked.time")] if not case.evidence.timestamps else []
-    unchecked.append(words("unchecked.witness"))
-    if not case.evidence.replays:
-        unchecked.append(words("unchecked.replay"))
-    if certified.claims.certificate != "non_access":
-        unchecked.append(words("unchecked.recorder"))
+    items, unchecked = _adverse(case, certified, words), _unchecked(certified, words)
     box = Box(items or [words("adverse.none")], title=words("unchecked"), more=unchecked)
     return [Heading(words("heading.adverse")), box]
+
+
+def _unchecked(certified: Certified, words: Words) -> list[str]:
+    # Evidence of a certificate holds neither tokens nor statements: they come later, and lie beside it.
+    said = [words("unchecked.time"), words("unchecked.witness"), words("unchecked.replay")]
+    return said if certified.claims.certificate == "non_access" else [*said, words("unchecked.recorder")]
 
 
 def _covered(certified: Certified) -> list[Item]:
@@ -221,25 +226,51 @@ def _covered(certified: Certified) -> list[Item]:
 
 
 def _adverse(case: Case, certified: Certified, words: Words) -> list[str]:
-    found: dict[str, list[str]] = {}
+    """The gravest first. Of each kind as many as can be read, the last of them always: it is how things ended."""
+    found: dict[tuple[int, str], list[Item]] = {}
     judged: dict[int, str] = {}
     for chain in (certified.message, *certified.recipients):
         judged.update(agents(item.entry for item in chain))
     items = sorted(_covered(certified), key=lambda item: item.seq)
+    others = events.of_others(certified)
+    said_once: set[str] = set()
     for item in items:
-        key = _key(item, certified, judged)
-        if key:
-            found.setdefault(key, []).append(_line(key, item, certified, words))
+        key = "" if item.seq in others else _key(item, certified, judged)
+        act = item.entry.act
+        # What one act wrote on several chains is one fact.
+        if not key or (isinstance(act, str) and key in _ACTS and f"{key} {act}" in said_once):
+            continue
+        said_once.add(f"{key} {act}")
+        found.setdefault((_GRAVITY.index(key), item.kind), []).append(item)
     said = []
-    for lines in found.values():
-        said += lines[:MOST]
-        if len(lines) > MOST:
-            said.append(words("adverse.more", count=len(lines) - MOST))
-    for key, kind in (("adverse.denied", "access.denied"),):
-        said += _counted(key, [item for item in items if item.kind == kind], words)
+    for (gravity, _), some in sorted(found.items(), key=lambda one: (one[0][0], one[1][0].seq)):
+        key = _GRAVITY[gravity]
+        shown = some if len(some) <= MOST else [*some[: MOST - 1], some[-1]]
+        said += [_line(key, item, certified, words) for item in shown]
+        if len(some) > MOST:
+            said.append(words("adverse.more", count=len(some) - MOST, what=events.says(some[0], words)))
+    said += _counted("adverse.denied", [item for item in items if item.kind == "access.denied"], words)
     claimed = [item for item in items if getattr(item.facts, "attestation", "") == "E"]
     said += _counted("adverse.unauthenticated", claimed, words)
-    return said + _of_log(case, words)
+    said += _of_log(case, words)
+    hidden = sum(len(item.entry.sealed) - len(item.disclosed) for item in _covered(certified))
+    return [*said, words("adverse.hidden", count=hidden)] if hidden else said
+
+
+_GRAVITY: Final = (
+    "adverse.late",
+    "adverse.access",
+    "adverse.unattributed",
+    "adverse.lost",
+    "adverse.other",
+    "adverse.machine",
+    "adverse.input",
+    "adverse.lifted",
+    "adverse.reclassified",
+    "adverse.erased",
+    "adverse.certificate",
+)
+_ACTS: Final = frozenset(("adverse.lifted", "adverse.erased", "adverse.certificate"))
 
 
 def _counted(key: str, items: Sequence[Item], words: Words) -> list[str]:
@@ -264,6 +295,11 @@ def _key(item: Item, certified: Certified, judged: Mapping[int, str]) -> str:
     if kind in LOST or kind == "relay.deferred":
         return "adverse.lost"
     table = {
+        "code.failed": "adverse.other",
+        "delivery.autoresponded": "adverse.other",
+        "delivery.complained": "adverse.other",
+        "message.transformed": "adverse.other",
+        "recipient.refused": "adverse.other",
         "block.lifted": "adverse.lifted",
         "certificate.superseded": "adverse.certificate",
         "certificate.withdrawn": "adverse.certificate",
@@ -296,11 +332,15 @@ def _of_log(case: Case, words: Words) -> list[str]:
             found.append(words("adverse.gap", channel=said.channel, since=since, until=until, **values))
         elif item.kind in ("input.unattributed", "input.unparsed"):
             found.append(words("adverse.input", **values))
+        elif item.kind in ("key.compromised", "ledger.stopped"):
+            found.append(words(f"adverse.{item.kind.split('.')[1]}", **values))
     more = [words("adverse.more.log", count=len(found) - MOST)] if len(found) > MOST else []
     return found[:MOST] + more
 
 
 def headline(case: Case, certified: Certified, words: Words) -> list[Block]:
-    """The two sentences that a busy reader reads."""
+    """The sentences that a busy reader reads."""
     said, not_said = certified_sentence(case, certified, words)
-    return [Heading(words("heading.certified")), Text(said, "lead"), Text(not_said)]
+    count, unchecked = len(_adverse(case, certified, words)), len(_unchecked(certified, words))
+    told = words("headline.adverse", count=count, unchecked=unchecked)
+    return [Heading(words("heading.certified")), Text(said, "lead"), Text(not_said), Text(told)]

@@ -217,7 +217,7 @@ class _Page:
     def _grid(self, block: Grid) -> None:
         if not block.rows:
             return
-        pad = 1.6 * MM
+        pad = 3 * MM
         widths = [column.share * self._width for column in block.columns]
         heads = [
             self._lines(column.head, HEAD, width - pad) for column, width in zip(block.columns, widths, strict=True)

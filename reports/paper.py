@@ -80,7 +80,8 @@ def _check_paper(pdf: bytes, octets: bytes) -> str:
         return "drawn again from its evidence it is the same, octet by octet"
     if attached.producer(pdf) == certificate.PRODUCER:
         raise ProofError("drawn from its evidence it is another: the paper was changed, or is not of this evidence")
-    raise NotChecked("it was drawn by other versions of what draws here, and cannot be compared octet by octet")
+    said = "it says that other versions drew it than draw here, so that it cannot be compared"
+    raise NotChecked(f"{said}: rely on the evidence inside it, not on what the paper says")
 
 
 def _check_known(held: Check) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from hashlib import sha256
 from typing import Any
 
@@ -29,7 +30,6 @@ def place(case: Case, certified: Certified, words: Words) -> list[Block]:
         recorded=str(case.message[0].seq),
         closing=str(certified.closing.message.seq),
     )
-    stamps = len(case.evidence.timestamps)
     supersedes = words("place.supersedes.none") if made.supersedes is UNSET else made.supersedes
     rows = [
         Pair(words("place.certificate"), made.number, code=True),
@@ -41,7 +41,7 @@ def place(case: Case, certified: Certified, words: Words) -> list[Block]:
         Pair(words("place.root"), compared(state.root.hex()), code=True),
         Pair(words("place.key"), signing_key(case)[0], code=True),
         Pair(words("place.as_of"), moment(certified.closing.message.entry.at)),
-        Pair(words("place.times"), words("place.times.some", count=stamps) if stamps else words("place.times.none")),
+        Pair(words("place.times"), words("place.times.none")),
         Pair(words("place.witnesses"), words("place.witnesses.none")),
         Pair(words("place.seal"), words("place.seal.none")),
         Pair(words("place.supersedes"), supersedes),
@@ -68,7 +68,7 @@ def verify(case: Case, certified: Certified, words: Words) -> list[Block]:
     online = words("verify.online.none") if address is UNSET else words("verify.online", url=address)
     steps = [
         online,
-        words("verify.offline", vkey=vkey),
+        words("verify.offline", vkey=shlex.quote(vkey)),
         words("verify.key", fingerprint=compared(fingerprint)),
     ]
     return [Heading(words("heading.verify")), Steps(steps), Text(words("verify.note"), "dim")]

@@ -9,7 +9,7 @@ from ledger.case import Case, Item
 from ledger.certified import Certified
 from ledger.ids import parse_time
 from reports.blocks import Block, Heading, Lane, Mark, Sort, Timeline
-from reports.events import sort
+from reports.events import of_others, sort
 from reports.wording import Words, moment
 
 LANES: Final = 6
@@ -22,7 +22,8 @@ def drawn(case: Case, certified: Certified, words: Words) -> list[Block]:
     """The picture, from the recording to the closing entry."""
     since, until = case.message[0].entry.at, certified.closing.message.entry.at
     end = parse_time(until)
-    lanes = [Lane(words("timeline.message"), _marks(certified.message))]
+    others = of_others(certified)
+    lanes = [Lane(words("timeline.message"), _marks([item for item in certified.message if item.seq not in others]))]
     if len(certified.recipients) <= LANES:
         for chain in certified.recipients:
             lanes.append(Lane(chain[0].facts.recipient, _marks(chain), _spans(chain, end)))

@@ -184,6 +184,31 @@ def test_the_thief_of_the_key_draws_what_he_likes_and_the_ledger_knows_better(tm
             )
 
 
+def test_whoever_leaves_something_out_is_found_out(office: Office, papers: dict[str, bytes]) -> None:
+    """The entries commit to what was disclosed, not to that it is: the certificate does."""
+    for gone in ({"diagnostic", "user_agent", "reply"}, {"subject"}, {"f1"}, None):
+        document = evidence.parse(attached.attachment(papers["block all"], TWIN))
+        entries = []
+        for held in document.entries:
+            left = tuple(
+                text
+                for text in held.disclosures
+                if disclosure.parse(text).name == "claims" or (gone and disclosure.parse(text).name not in gone)
+            )
+            entries.append(msgspec.structs.replace(held, disclosures=left))
+        forged = evidence.format(msgspec.structs.replace(document, entries=tuple(entries)))
+        assert evidence.check(forged, Trust.of(office.log.ring.signer().vkey)).verdict == "valid"
+        verdict = judge(office, with_twin(papers["block all"], forged))
+        assert "something was left out" in failed(verdict)["paper"]
+
+
+def test_nobody_adds_a_time_of_his_own(office: Office, papers: dict[str, bytes]) -> None:
+    document = evidence.parse(attached.attachment(papers["delivery r1"], TWIN))
+    stamp = evidence.OfCheckpoint(token=b"0" * 100)
+    forged = evidence.format(msgspec.structs.replace(document, timestamps=(stamp,)))
+    assert "timestamps" in failed(judge(office, with_twin(papers["delivery r1"], forged)))["paper"]
+
+
 def test_claims_of_one_certificate_on_the_act_of_another(office: Office, papers: dict[str, bytes]) -> None:
     """The disclosure is bound to its entry by that entry's hash."""
     one = evidence.parse(attached.attachment(papers["delivery r1"], TWIN))

@@ -30,6 +30,7 @@ from ledger.errors import (
     UnknownReference,
 )
 from ledger.log import Log
+from ledger.sequencer import Submission
 from ledger.store.inspect import inspect
 from ledger.store.replayed import StoredLog
 from ledger.trust import Trust
@@ -47,6 +48,12 @@ SERVICE = Service("Example Ltd", "Art. 6(1)(f) GDPR", "https://log.example/verif
 def printed(octets: bytes) -> bytes:
     """What a printer makes of evidence: it depends on that alone."""
     return b"%PDF- " + sha256(octets).hexdigest().encode()
+
+
+def checked(octets: bytes) -> bytes:
+    """What a printer does first."""
+    certified.of(case.read(evidence.parse(octets)))
+    return printed(octets)
 
 
 @dataclass
@@ -109,6 +116,8 @@ def test_a_certificate_is_entries_evidence_and_a_file(office: Office) -> None:
         number=made.number,
         paper="a4",
         token=made.token,
+        shown=found.claims.shown,
+        size=found.claims.size,
         recipient="r1",
         operator="Example Ltd",
         basis="Art. 6(1)(f) GDPR",
@@ -180,7 +189,7 @@ REFUSED: dict[str, tuple[str, str | None, Callable[[Office], object], str]] = {
         "access",
         "r1",
         lambda o: o.log.event(o.message, "r1", "link.opened", facts={"verdict": MACHINE}),
-        "no access is recorded but by machines",
+        "no access is recorded that came to its end and that no machine made",
     ),
     "no block": ("block", "r1", lambda o: None, "no block is recorded"),
     "somebody else's block": (
@@ -339,14 +348,67 @@ def test_an_access_that_came_between_withdraws_the_number(office: Office, monkey
         office.log.certificate(issued.facts.number)
 
 
+def test_what_came_between_is_judged_before_it_is_sealed(office: Office) -> None:
+    log, message = office.log, office.message
+    log.event(message, "r1", "relay.accepted")
+    for between in ("delivery.bounced", None):
+        closing = office.certifying.ask(message, "delivery", actor=office.who, recipient="r1")
+        if between is None:
+            # Nothing against it, but sealed: the claims were made without it.
+            log.event(message, "r1", "delivery.delivered", sealed=[("note", "x")])
+        else:
+            log.event(message, "r1", between)
+        done = log.write(closing)
+        office.certifying = Certifying(
+            log, lambda octets: certified.of(case.read(evidence.parse(octets))) and b"", SERVICE
+        )
+        with pytest.raises(Adverse):
+            office.certifying.finish(done)
+        assert office.kinds()[-1] == "certificate.withdrawn"
+        log.event(message, "r1", "relay.accepted")
+
+
+def test_an_erasure_while_it_is_drawn(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = office.log
+    erasing = Erasing(log)
+    closing = office.certifying.ask(office.message, "dispatch", actor=office.who, recipient="r1")
+    done = log.write(closing)
+
+    def meanwhile(octets: bytes) -> bytes:
+        erasing.go_on(log.write(erasing.of_message(office.message, office.who, recipient="r1")))
+        return printed(octets)
+
+    monkeypatch.setattr(office.certifying, "_draw", meanwhile)
+    with pytest.raises(Erased, match="is being erased, or was"):
+        office.certifying.finish(done)
+    assert [row[0] for row in log.reader.blobs(log.message(office.message))] == ["body"]
+
+
+def test_what_is_recorded_while_it_is_sealed(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, write, more = office.log, office.log.write, [1, 2]
+
+    def meanwhile(act: Any, *rest: Any) -> Any:
+        if type(act).__name__ == "Seal" and more.pop():
+            log.submit([Submission(log.draft(office.message, None, "message.opened"))]).result()
+            more.append(0) if not more else None
+        return write(act, *rest)
+
+    monkeypatch.setattr(log, "write", meanwhile)
+    made = office.issue("dispatch", "r1")
+    assert log.certificate(made.number) == made.pdf
+
+
 def test_superseded_and_withdrawn(office: Office) -> None:
     first = office.issue("dispatch", "r1")
     second = office.issue("dispatch", "r1", supersedes=first.number)
     assert office.log.certified(first.number).superseded == second.number
     assert certified.of(office.twin()).claims.supersedes == first.number
-    for kind, recipient in (("dispatch", "r2"), ("dispatch", None)):
+    office.log.block(office.message, "all")
+    for kind, recipient in (("dispatch", "r2"), ("dispatch", None), ("block", "r1")):
         with pytest.raises(InvalidRequest, match="same message and recipient"):
-            office.issue(kind, recipient, supersedes=first.number)
+            office.issue(kind, recipient, supersedes=second.number)
+    with pytest.raises(InvalidRequest, match="another took its place before"):
+        office.issue("dispatch", "r1", supersedes=first.number)
     office.certifying.withdraw(second.number, "wrong-recipient", actor=office.who)
     withdrawn = office.log.certified(second.number).withdrawn
     assert withdrawn is not None and withdrawn.facts.reason == "wrong-recipient"  # type: ignore[attr-defined]
@@ -427,6 +489,8 @@ def test_claims_there_and_back() -> None:
         "message": "01890a5d-ac96-774b-bcce-b302099a8057",
         "number": "abcd-efgh-ijkl-mnop",
         "paper": "letter",
+        "shown": claims.shown_digest(()),
+        "size": 7,
         "token": "abcd-efgh-ijkl-mno2",
     }
     made = claims.make(**said)
