@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Final, get_args
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
 from api import settings
 from cli import naming, paper
-from cli.exits import OK, UNSAID, USAGE, Stop
+from cli.exits import NO, OK, UNSAID, USAGE, Stop
 from cli.export import check_place
 from cli.plain import octets
 from cli.writing import AcceptClock, open_log, person
 from ledger import durable
-from ledger.certifying import Certifying, Service
+from ledger.certifying import Certifying, Issued, Service
 from ledger.claims import Kind, Language, Paper
+from ledger.errors import Adverse
 from ledger.log import Log
 from reports import certificate as paper_of
 
@@ -47,7 +48,10 @@ def certificate(
     It is refused, with the fact in the way, where it would not be true. Its evidence lies inside the file, so that
     `postseal verify` can check it without us: that the evidence holds, and that the paper says what it says. That it
     was issued, and the hash of the file, are entries of the ledger. With a number instead of a message the same file is
-    written again. Non-access needs an auditor's word too: `postseal audit --sign KEY --into FILE`.
+    written again.
+
+    Non-access needs an auditor's word too, which cannot be put into what is sealed. It goes beside it, into a package:
+    `postseal export MESSAGE --non-access --certificate NUMBER -o X.zip`, then `postseal audit --sign KEY --into X.zip`.
     """
     again = naming.find_certificate(what)
     if again is None:
@@ -56,8 +60,10 @@ def certificate(
         naming.check_file(file)
         if kind not in KINDS:
             raise Stop(USAGE, f"--kind is one of {', '.join(KINDS)}")
-        if language not in get_args(Language) or size not in get_args(Paper):
-            raise Stop(USAGE, f"--language is one of {', '.join(get_args(Language))}, --paper of a4, letter")
+        if language not in get_args(Language):
+            raise Stop(USAGE, f"--language is one of {', '.join(get_args(Language))}")
+        if size.lower() not in get_args(Paper):
+            raise Stop(USAGE, f"--paper is one of {', '.join(get_args(Paper))}")
     elif kind or recipient or file or facts_only or supersedes:
         raise Stop(USAGE, "a certificate that was issued is written again as it is: give its number alone")
     if output.exists():
@@ -72,7 +78,8 @@ def certificate(
             number, pdf = again, log.certificate(again)
         else:
             to = None if recipient is None else naming.recipient_of(log, what, recipient)
-            issued = certifying(log).issue(
+            issued = _issue(
+                log,
                 what,
                 (kind or "").replace("-", "_"),
                 actor=person(log),
@@ -80,7 +87,7 @@ def certificate(
                 file=file,
                 content=not facts_only,
                 language=language,
-                paper=size,
+                paper=size.lower(),
                 supersedes=None if supersedes is None else naming.certificate(supersedes),
             )
             number, pdf = issued.number, issued.pdf
@@ -94,6 +101,14 @@ def certificate(
     out.print(paper.pairs(rows))
     out.print(f"\npostseal verify {shlex.quote(str(output))} --vkey {vkey}", soft_wrap=True)
     return OK
+
+
+def _issue(log: Log, message: str, kind: str, **asked: Any) -> Issued:
+    """Stop, with the reason, where it would not be true."""
+    try:
+        return certifying(log).issue(message, kind, **asked)
+    except Adverse as error:
+        raise Stop(NO, f"refused, because it would not be true or cannot be shown: {error}") from None
 
 
 def certifying(log: Log) -> Certifying:

@@ -221,7 +221,10 @@ def _lines(check: Check, required: bool, width: int, on: bool) -> list[str]:
 
 def _conclusion(verdict: Verdict) -> str:
     if verdict.verdict == "valid":
-        return "Everything that this claim and your trust policy require was checked here, and holds."
+        said = "Everything that this claim and your trust policy require was checked here, and holds."
+        if any(check.name == "paper" for check in verdict.checks):
+            said += " Whether the certificate was withdrawn since, only the ledger can tell: look its number up."
+        return said
     failed = [check.name for check in verdict.checks if check.status == "failed"]
     if failed:
         return f"Do not rely on it: {', '.join(failed)} failed."

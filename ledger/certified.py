@@ -117,11 +117,11 @@ def check_behind(
             raise Adverse(f"entry {lost.seq}: {lost.kind} was recorded at {lost.at}, and no delivery after it")
         raise Adverse("no delivery is recorded, nor that a server took the message over")
     if made.certificate == "access" and not any(accesses(chain, made.file) for chain in chains):
-        other = next((one for chain in chains for one in chain if one.kind in ACCESSES), None)
+        other = next((one for chain in chains for one in chain if is_access(one, made.file)), None)
         if other is not None:
             said = "no access is recorded that came to its end and that no machine made"
             raise Adverse(f"{said}: the first is the {other.kind} of entry {other.seq}")
-        raise Adverse("no access is recorded")
+        raise Adverse("no access is recorded" if made.file is UNSET else f"no access to {made.file} is recorded")
     if made.certificate in ("block", "non_access"):
         reached = files_of(made, hosted)
         if not any(blockings(chain, reached) for chain in chains):

@@ -173,7 +173,7 @@ class Reading:
                     superseded, withdrawn = certified.became(number, own)
                     kind, digest = issued.certificate, facts.sha256
                     return Status(number, kind, chain.id, recipient, one, digest, superseded, withdrawn)
-        raise UnknownReference("no certificate of this number was sealed here")
+        raise UnknownReference("no certificate of this number is kept here: none was sealed, or it was erased")
 
     def _blob(self, message: Chain, row: Row) -> Blob:
         part, name, size, small, wrapped, subject, epoch, data_key = row

@@ -71,9 +71,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Numbered."""
+    """Numbered; below each what is to be typed, if there is anything."""
 
-    items: Sequence[str]
+    items: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

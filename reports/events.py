@@ -10,7 +10,7 @@ from msgspec import UNSET
 from ledger import canonical
 from ledger.case import Case, Item
 from ledger.certified import DELIVERIES, LOST, Certified
-from ledger.event import ACCESSES
+from ledger.event import ACCESSES, CLOSING
 from reports.blocks import Cell, Column, Grid, Sort
 from reports.wording import Words, moment
 
@@ -90,10 +90,31 @@ def record(case: Case, certified: Certified, words: Words) -> Grid:
     )
     others = of_others(certified)
     rows = []
-    for item in items:
-        whose = names.get(item.entry.chain, words("log.from_ledger"))
-        rows.append(_row(item, whose, words) if item.seq not in others else _another(item, whose, words))
+    for some in _together(items):
+        whose = words.listed([names.get(item.entry.chain, words("log.from_ledger")) for item in some])
+        rows.append(_another(some, whose, words) if some[0].seq in others else _row(some, whose, words))
     return Grid(columns, rows)
+
+
+def _together(items: Sequence[Item]) -> list[list[Item]]:
+    """What closes chains stands on each of them, and says the same there: one row."""
+    found: list[list[Item]] = []
+    for item in items:
+        before = found[-1][-1] if found else None
+        if (
+            before is not None
+            and item.kind in CLOSING
+            and (item.kind, item.entry.act) == (before.kind, before.entry.act)
+        ):
+            found[-1].append(item)
+        else:
+            found.append([item])
+    return found
+
+
+def _numbered(some: Sequence[Item]) -> str:
+    first, last = some[0].seq, some[-1].seq
+    return str(first) if first == last else f"{first}-{last}"
 
 
 _OWN: Final = frozenset(
@@ -104,9 +125,10 @@ _OWN: Final = frozenset(
 )
 
 
-def _another(item: Item, whose: str, words: Words) -> Sequence[Cell]:
+def _another(some: Sequence[Item], whose: str, words: Words) -> Sequence[Cell]:
+    item = some[0]
     return (
-        Cell(str(item.seq)),
+        Cell(_numbered(some)),
         Cell(moment(item.entry.at)),
         Cell(whose),
         Cell(words("log.another")),
@@ -118,11 +140,11 @@ def _seq(item: Item) -> int:
     return item.seq
 
 
-def _row(item: Item, whose: str, words: Words) -> Sequence[Cell]:
-    facts = item.facts
+def _row(some: Sequence[Item], whose: str, words: Words) -> Sequence[Cell]:
+    item, facts = some[0], some[0].facts
     grade, vouched = getattr(facts, "grade", ""), getattr(facts, "attestation", "")
     return (
-        Cell(str(item.seq)),
+        Cell(_numbered(some)),
         Cell(moment(item.entry.at)),
         Cell(whose),
         Cell(says(item, words), _more(item, words)),

@@ -8,7 +8,18 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ledger.case import Case, Item
-from ledger.certified import LOST, Blocking, Certified, accesses, agents, blockings, delivery, files_of, is_access
+from ledger.certified import (
+    DELIVERIES,
+    LOST,
+    Blocking,
+    Certified,
+    accesses,
+    agents,
+    blockings,
+    delivery,
+    files_of,
+    is_access,
+)
 from ledger.entry import Entry
 from reports import events, facts
 from reports.blocks import Block, Box, Cell, Column, Grid, Heading, Text
@@ -58,7 +69,8 @@ def _delivered(case: Case, certified: Certified, whom: str, words: Words) -> str
     found = [got for got in map(delivery, chains) if got is not None]
     first = min(found, key=lambda got: got.seq)
     if not _one(certified):
-        return words("certified.delivery.all", count=len(found), total=len(chains), at=moment(first.at))
+        either = min((one for chain in chains if delivery(chain) for one in chain if one.kind in DELIVERIES), key=_seq)
+        return words("certified.delivery.all", count=len(found), total=len(chains), at=moment(either.at))
     key = "delivered" if first.kind == "delivery.delivered" else "relayed"
     said = words(f"certified.{key}", whom=whom, at=moment(first.at))
     later = [item for item in certified.recipients[0] if item.kind in LOST and item.seq > first.seq]
@@ -107,6 +119,10 @@ def _since(blocked: Sequence[Blocking], file: str) -> str:
     return min((one.applied.at for one in blocked if one.lifted is None and file in one.files), default="")
 
 
+def _seq(one: Entry) -> int:
+    return one.seq
+
+
 def _ordinal(name: str) -> int:
     return int(name[1:])
 
@@ -118,8 +134,8 @@ def _named(files: list[str], words: Words) -> str:
 def claims(case: Case, certified: Certified, words: Words) -> list[Block]:
     """Per recipient: the fact and its grade, when it was first recorded, by whose clock and word, in which entry."""
     columns = (
-        Column(words("claim.recipient"), 0.2),
-        Column(words("claim.fact"), 0.36),
+        Column(words("claim.recipient"), 0.25),
+        Column(words("claim.fact"), 0.31),
         Column(words("claim.instant"), 0.2),
         Column(words("claim.source"), 0.16),
         Column(words("claim.entry"), 0.08),
@@ -144,8 +160,10 @@ def _claims(case: Case, certified: Certified, chain: Sequence[Item], words: Word
         relayed = next((one for one in entries if one.kind == "relay.accepted"), None)
         found = [case.message[0].entry] + ([] if relayed is None else [relayed])
     elif made.certificate == "delivery":
-        got = delivery(entries)
-        found = [] if got is None else [got]
+        # Both, where both are recorded: of the weaker fact more may be known.
+        ways = ("relay.accepted", "delivery.relayed", "delivery.delivered")
+        first = [next((one for one in entries if one.kind == way), None) for way in ways]
+        found = [one for one in first if one is not None] if delivery(entries) is not None else []
     else:
         found, kinds = [], set()
         for one in accesses(entries, made.file):
@@ -301,7 +319,6 @@ def _key(item: Item, certified: Certified, judged: Mapping[int, str]) -> str:
         "message.transformed": "adverse.other",
         "recipient.refused": "adverse.other",
         "block.lifted": "adverse.lifted",
-        "certificate.superseded": "adverse.certificate",
         "certificate.withdrawn": "adverse.certificate",
         "erasure.done": "adverse.erased",
         "event.reclassified": "adverse.reclassified",

@@ -181,8 +181,9 @@ class _Page:
     def _steps(self, block: Steps) -> None:
         inset = 7 * MM
         with self._canvas.tag("L"):
-            for number, item in enumerate(block.items, 1):
+            for number, (item, typed) in enumerate(block.items, 1):
                 found = self._lines(item, BODY, self._width - inset)
+                found += self._lines(typed, CELL_CODE, self._width - inset) if typed else []
                 self._room(len(found) * BODY.leading)
                 with self._canvas.tag("LI"):
                     with self._canvas.tag("Lbl"):

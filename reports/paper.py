@@ -18,6 +18,7 @@ from ledger.verdict import Check, NotChecked, Verdict, conclude, run
 from reports import attached, certificate
 
 START: Final = b"%PDF-"
+_WITHDRAWN: Final = "this file was sealed, and the certificate withdrawn"
 
 
 class Ledger(Protocol):
@@ -66,7 +67,7 @@ def _check_sealed(pdf: bytes, octets: bytes, ledger: Ledger | None) -> str:
     if known.sha256 != sha256(pdf).hexdigest():
         raise ProofError(f"another file than this was sealed as certificate {made.number}, entry {known.sealed.seq}")
     if known.withdrawn is not None:
-        raise ProofError(f"withdrawn at {known.withdrawn.at}, entry {known.withdrawn.seq}")
+        raise ProofError(f"{_WITHDRAWN} at {known.withdrawn.at}, entry {known.withdrawn.seq}")
     later = "" if known.superseded is None else f"; certificate {known.superseded} has taken its place since"
     return f"certificate {made.number}, sealed at {known.sealed.at}, entry {known.sealed.seq}{later}"
 
@@ -86,6 +87,6 @@ def _check_paper(pdf: bytes, octets: bytes) -> str:
 
 def _check_known(held: Check) -> str:
     """Without drawing it, which strangers could ask for all day: the file is the one that was drawn, or it is not."""
-    if held.status == "passed":
+    if held.status == "passed" or held.detail.startswith(_WITHDRAWN):
         return "the file is the one that was drawn from the evidence inside it, and sealed"
     raise NotChecked("the file is none that was sealed here; `postseal verify` draws it again, and compares")

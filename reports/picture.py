@@ -43,7 +43,8 @@ def draw(canvas: Canvas, block: Timeline, x: float, top: float, width: float) ->
         _lane(canvas, lane, x, left, right, top - (number + 0.5) * _LANE, place)
     for tick in range(_TICKS + 1):
         instant = format_time(block.since + span * tick // _TICKS)
-        for row, said in enumerate((instant[:10], instant[11:19])):
+        # Within seconds the seconds alone would all be the same.
+        for row, said in enumerate((instant[:10], instant[11 : 19 if span > 8_000_000 else 23])):
             line = lines(said, NOTE, width)[0]
             at = left + (right - left) * tick / _TICKS
             at = min(max(at - line.width / 2, x), x + width - line.width)

@@ -67,11 +67,14 @@ def verify(case: Case, certified: Certified, words: Words) -> list[Block]:
     address = certified.claims.verify
     online = words("verify.online.none") if address is UNSET else words("verify.online", url=address)
     steps = [
-        online,
-        words("verify.offline", vkey=shlex.quote(vkey)),
-        words("verify.key", fingerprint=compared(fingerprint)),
+        (online, ""),
+        (words("verify.offline"), f"postseal verify certificate.pdf --vkey {shlex.quote(vkey)}"),
+        (words("verify.key", fingerprint=compared(fingerprint)), ""),
     ]
-    return [Heading(words("heading.verify")), Steps(steps), Text(words("verify.note"), "dim")]
+    notes = [Text(words("verify.note"), "dim")]
+    if certified.claims.certificate == "non_access":
+        notes.insert(0, Text(words("verify.auditor")))
+    return [Heading(words("heading.verify")), Steps(steps), *notes]
 
 
 def limits(case: Case, certified: Certified, words: Words) -> list[Block]:
@@ -86,8 +89,14 @@ def limits(case: Case, certified: Certified, words: Words) -> list[Block]:
         Pair(words("limits.made"), words("limits.made.said", drawing=made.drawing)),
     ]
     seq = str(certified.closing.message.seq)
-    said = [words("limits.kinds"), words("limits.clock"), words("limits.block"), words("limits.complete", seq=seq)]
-    texts = [Text(one, "small") for one in (*said, words("limits.legal"))]
+    said = [
+        words("limits.kinds"),
+        words("limits.grades"),
+        words("limits.clock"),
+        words("limits.block"),
+        words("limits.complete", seq=seq),
+    ]
+    texts = [Text(one, "small") for one in said]
     return [Heading(words("heading.limits")), Pairs(rows), *texts]
 
 

@@ -55,4 +55,5 @@ def _table(language: str) -> dict[str, str]:
 
 def moment(at: str) -> str:
     """A Time as certificates print it: to the millisecond, with its offset."""
-    return f"{at[:10]} {at[11:23]} +00:00"
+    # A line may end after the date alone.
+    return f"{at[:10]} {at[11:23]}\N{NO-BREAK SPACE}+00:00"

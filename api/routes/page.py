@@ -23,7 +23,7 @@ from api.routes.certificates import find
 from api.routes.verify import matched, weigh
 from api.service import Service, serving
 from api.watching import LOGGER
-from ledger import evidence, mime
+from ledger import case, certified, evidence, mime
 from ledger.differs import ADDITIONS, DIFFERENT, IDENTICAL, LINKS, MISSING, REENCODED, TRANSPORT
 from ledger.errors import LedgerError
 from ledger.identify import Identified
@@ -110,7 +110,7 @@ async def _file(request: Request) -> Response:
         outlook = file.octets.startswith(mime.OLE)
         return page("matches.html", origin=_origin(request), matches=matches, signs=SIGNS, outlook=outlook, **said)
     else:
-        said |= {"verdict": "unknown", "is_evidence": False, "claim": None, "content": None}
+        said |= {"verdict": "unknown", "superseded": None, "is_evidence": False, "claim": None, "content": None}
     return page("verdict.html", origin=_origin(request), **said)
 
 
@@ -150,15 +150,26 @@ def _judged(service: Service, data: bytes, content: bytes | None) -> dict[str, A
     if found is None:
         return None
     verdict, document = found
+    superseded = _superseded(service, document) if verdict.checks[-1].name == "paper" else None
     checks = [_row(one, one.name in verdict.required) for one in verdict.checks]
     return {
         "verdict": verdict.verdict,
+        "superseded": superseded,
         "is_evidence": True,
         "claim": _claim(document) if checks[0].status == "passed" else None,
         "made": sorted((one for one in checks if one.status != "not_checked"), key=lambda one: one.status),
         "left": [one for one in checks if one.status == "not_checked"],
         "vkeys": [key.vkey for key in service.log.ring.keys],
     }
+
+
+def _superseded(service: Service, document: bytes) -> str | None:
+    """The number of the certificate that has taken the place of the one that this evidence is inside of."""
+    try:
+        made = certified.of(case.read(evidence.parse(document))).claims
+        return service.log.certified(made.number, made.message).superseded
+    except LedgerError:
+        return None
 
 
 def _claim(data: bytes) -> Mapping[str, Any]:

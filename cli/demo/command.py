@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -46,7 +47,7 @@ def demo(
         with listening, open_log(accept_clock) as log:
             held = _held(log, here)
             place = _place(here)
-            with service.serving(log, here, listening, place / LOGFILE) as running:
+            with service.serving(log, _named(here, address(listening)), listening, place / LOGFILE) as running:
                 telling = Telling(paper.console(), here, place, address(listening))
                 # A key that is made is shown: there is no other time.
                 with service.undisturbed():
@@ -64,6 +65,13 @@ def demo(
                     running.wait()
         telling.stopped()
     return OK
+
+
+def _named(here: Settings, url: str) -> Settings:
+    """What certificates say of whoever runs the service, where nothing else was set."""
+    return replace(
+        here, public_url=here.public_url or url, operator=here.operator or "the demo of Postseal, on this machine"
+    )
 
 
 def _held(log: Log, here: Settings) -> int:

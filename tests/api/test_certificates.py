@@ -181,6 +181,8 @@ def test_superseded_and_withdrawn(served: Served, message: str) -> None:
     checks = {one["name"]: one for one in verified(first)["checks"]}
     assert verified(first)["verdict"] == "valid" and "has taken its place" in checks["certificate"]["detail"]
     assert verified(second)["verdict"] == "invalid"
+    shown = nobody.post("/verify", files={"file": ("certificate.pdf", legal.get(first["url"]).content)}).text
+    assert "<h2>Superseded</h2>" in shown and second["number"] in shown
 
 
 def test_verified_by_anybody(served: Served, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger import case, certified, claims, disclosure, entry, envelope, evidence, fingerprint
+from ledger import canonical, case, certified, claims, disclosure, entry, envelope, evidence, fingerprint
 from ledger.audit import audit
 from ledger.certifying import Certifying, Service
 from ledger.claims import Claims
@@ -34,6 +35,7 @@ from ledger.sequencer import Submission
 from ledger.store.inspect import inspect
 from ledger.store.replayed import StoredLog
 from ledger.trust import Trust
+from tests.helpers import HOUSE
 from tests.ledger.ledgers import ORIGIN, beat, open_log
 
 MAIL = (
@@ -508,3 +510,15 @@ def test_claims_there_and_back() -> None:
             claims.from_json({**claims.to_json(made), **wrong})
     with pytest.raises(FormatError):
         claims.make(**{**said, "certificate": "dispatch", "file": "f1"})
+
+
+def test_the_golden_claims_are_read_for_ever() -> None:
+    octets = (HOUSE / "tests" / "golden" / "claims-1.json").read_bytes()
+    made = claims.from_json(canonical.loads(octets))
+    assert canonical.dumps(claims.to_json(made)) == octets
+    assert claims.digest(made) == "be58b7bc66f91689e01aeecd4990376486d3c7490e8d857b766a9025ee816ce9"
+    # A second reading of docs/format.md: digests ascending, a line each; ten octets in base 32, in groups of four.
+    assert made.shown == sha256(b"A" * 43 + b"\n" + b"B" * 43 + b"\n").hexdigest()
+    assert claims.shown_digest(["B" * 43, "A" * 43]) == made.shown
+    assert made.number.replace("-", "").upper() == base64.b32encode(bytes(range(10))).decode()
+    assert claims.number(bytes(range(10))) == made.number

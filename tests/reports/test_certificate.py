@@ -91,7 +91,7 @@ def words_of(sheet: Sheet) -> Iterator[str]:
             case Box(items, title, more):
                 yield from (*items, title, *more)
             case Steps(items):
-                yield from items
+                yield from (text for item in items for text in item)
             case Timeline(lanes=lanes, says=says):
                 yield from (*(lane.name for lane in lanes), says)
 
