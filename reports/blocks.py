@@ -71,9 +71,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Numbered; below each what is to be typed, if there is anything."""
+    """Numbered; below each the lines that are to be typed, if there are any."""
 
-    items: Sequence[tuple[str, str]]
+    items: Sequence[tuple[str, Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)

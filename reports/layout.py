@@ -183,7 +183,8 @@ class _Page:
         with self._canvas.tag("L"):
             for number, (item, typed) in enumerate(block.items, 1):
                 found = self._lines(item, BODY, self._width - inset)
-                found += self._lines(typed, CELL_CODE, self._width - inset) if typed else []
+                for line in typed:
+                    found += self._lines(line, CELL_CODE, self._width - inset)
                 self._room(len(found) * BODY.leading)
                 with self._canvas.tag("LI"):
                     with self._canvas.tag("Lbl"):

@@ -66,10 +66,11 @@ def verify(case: Case, certified: Certified, words: Words) -> list[Block]:
     vkey, fingerprint = signing_key(case)
     address = certified.claims.verify
     online = words("verify.online.none") if address is UNSET else words("verify.online", url=address)
-    steps = [
-        (online, ""),
-        (words("verify.offline"), f"postseal verify certificate.pdf --vkey {shlex.quote(vkey)}"),
-        (words("verify.key", fingerprint=compared(fingerprint)), ""),
+    steps: list[tuple[str, tuple[str, ...]]] = [
+        (online, ()),
+        # A key that is broken across lines is another key, for whoever copies it.
+        (words("verify.offline"), ("postseal verify certificate.pdf \\", f"    --vkey {shlex.quote(vkey)}")),
+        (words("verify.key", fingerprint=compared(fingerprint)), ()),
     ]
     notes = [Text(words("verify.note"), "dim")]
     if certified.claims.certificate == "non_access":

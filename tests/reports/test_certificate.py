@@ -91,7 +91,7 @@ def words_of(sheet: Sheet) -> Iterator[str]:
             case Box(items, title, more):
                 yield from (*items, title, *more)
             case Steps(items):
-                yield from (text for item in items for text in item)
+                yield from (text for said, typed in items for text in (said, *typed))
             case Timeline(lanes=lanes, says=says):
                 yield from (*(lane.name for lane in lanes), says)
 
