@@ -112,7 +112,7 @@ class Certifying:
         log = self._log
         drafts.check_source(source)
         self._vault()
-        number, size = claims.number(log.random(claims.NUMBER_SIZE)), log.reader.head().size
+        number, size = log.number(log.random(claims.HALF), log.message(message)), log.reader.head().size
         said = {"recipient": recipient, "file": file, "supersedes": supersedes}
         said |= {"operator": self._service.operator, "basis": self._service.basis, "verify": self._service.verify}
         try:

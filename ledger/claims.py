@@ -37,7 +37,11 @@ Words = Annotated[str, Meta(min_length=1, max_length=500)]
 _NUMBER: Final = re.compile(r"[a-z2-7]{4}(-[a-z2-7]{4}){3}").fullmatch
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NUMBER_SIZE: Final = 10
-"""Octets of a number, which are random: it is hard to guess, and no secret."""
+"""Octets of a number, and of a token."""
+
+HALF: Final = 5
+"""Of these that are random in a number. The others are the number of the message's chain under a mask that follows from
+the first: whoever has the key ring finds the message by them, and nobody else learns anything."""
 
 
 class Claims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -83,6 +87,14 @@ def number(octets: bytes) -> Code:
     value = int.from_bytes(octets, "big")
     word = "".join(_ALPHABET[value >> 5 * place & 31] for place in range(15, -1, -1))
     return "-".join(word[at : at + 4] for at in range(0, 16, 4))
+
+
+def octets(number: Number) -> bytes:
+    """The inverse of `number`."""
+    value = 0
+    for letter in number.replace("-", ""):
+        value = value << 5 | _ALPHABET.index(letter)
+    return value.to_bytes(NUMBER_SIZE, "big")
 
 
 def typed(word: str) -> Code:

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from msgspec import UNSET
 
-from ledger import blobs, certified, content, drafts, entry, papers, vault
+from ledger import blobs, certified, claims, content, drafts, entry, papers, vault
 from ledger.blobs import Blob, Blobs
 from ledger.certified import Status
 from ledger.content import Content
@@ -154,13 +154,11 @@ class Reading:
         return octets
 
     def certified(self, number: str, message: str | None = None) -> Status:
-        """What the ledger says of a certificate that was sealed. It is found by its file; where that was erased, by the
-        ``message`` it is about. UnknownReference."""
-        if message is None:
-            no = self.reader.part(papers.PART + number)
-            found = [] if no is None else self.reader.numbered([no])
-        else:
-            found = [self.message(message)]
+        """What the ledger says of a certificate that was sealed, which its number names the ``message`` of as well.
+        UnknownReference."""
+        found = (
+            self.reader.numbered([self.place(claims.octets(number))]) if message is None else [self.message(message)]
+        )
         for chain in found:
             own = [entry.decode(data) for _, data in self.reader.chain_entries(chain)]
             issued: Any = None
@@ -173,7 +171,18 @@ class Reading:
                     superseded, withdrawn = certified.became(number, own)
                     kind, digest = issued.certificate, facts.sha256
                     return Status(number, kind, chain.id, recipient, one, digest, superseded, withdrawn)
-        raise UnknownReference("no certificate of this number is kept here: none was sealed, or it was erased")
+        raise UnknownReference("no certificate of this number was sealed here")
+
+    def number(self, random: bytes, message: Chain) -> str:
+        """The number of a new certificate; `ledger.claims.HALF` random octets make it another each time."""
+        return claims.number(random + (message.no ^ self._mask(random)).to_bytes(claims.HALF, "big"))
+
+    def place(self, octets: bytes) -> int:
+        """The number of the chain of the message that a certificate's number leads to, if there is such."""
+        return int.from_bytes(octets[claims.HALF :], "big") ^ self._mask(octets[: claims.HALF])
+
+    def _mask(self, random: bytes) -> int:
+        return int.from_bytes(self.ring.blind("certificate-place", random.hex())[: claims.HALF], "big")
 
     def _blob(self, message: Chain, row: Row) -> Blob:
         part, name, size, small, wrapped, subject, epoch, data_key = row

@@ -169,13 +169,6 @@ class Reader:
             rows = connection.execute(_BLOBS.where(t.blobs.c.message == message.no))
             return [(*row[:4], bytes(row[4]), *row[5:7], bytes(row[7])) for row in rows]
 
-    def part(self, part: str) -> int | None:
-        """The number of the message that a certificate is kept of, by the name of the part."""
-        query = select(t.blobs.c.message).where(t.blobs.c.part == part, t.blobs.c.part.like("certificate.%"))
-        with snapshot(self._engine) as connection:
-            found: int | None = connection.scalar(query)
-            return found
-
     def doomed(self) -> list[str]:
         """Names of blobs whose data keys were destroyed, and that are not known to be gone."""
         with snapshot(self._engine) as connection:

@@ -13,25 +13,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
 
 metadata: Final = MetaData()
 
 # SQLite makes a rowid table out of INTEGER PRIMARY KEY only; PostgreSQL needs eight bytes.
 _Big = BigInteger().with_variant(Integer, "sqlite")
-_CERTIFICATE = text("part LIKE 'certificate.%'")
 
 head: Final = Table(
     "head",
@@ -90,7 +77,6 @@ blobs: Final = Table(
     Column("small", _Big, nullable=False),  # how many of these are a header made for it
     Column("key", _Big, nullable=False),  # data_keys.no
     Column("wrapped", LargeBinary, nullable=False),
-    Index("certificates", "part", sqlite_where=_CERTIFICATE, postgresql_where=_CERTIFICATE),
     sqlite_with_rowid=False,
 )
 
