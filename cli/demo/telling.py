@@ -153,6 +153,7 @@ class Telling:
             f"export POSTSEAL_DATA_DIR={shlex.quote(str(self._here.data_dir.absolute()))}",
             f"{name} show {offer.message}",
             f"{name} verify --trust {files}/trust.json {files}/{NO_ACCESS}",
+            f"{name} verify --trust {files}/trust.json {files}/{PACKAGE} {files}/offer-block-r2.pdf",
             f"{name} verify --trust {files}/trust.json {files}/{FORGED}",
             f"{name} audit",
         )
