@@ -5,13 +5,14 @@ The words claim no more than the entries show: nothing here says that somebody r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec import UNSET
 
 from ledger import entry
+from ledger.certified import agents
 from ledger.disclosure import parse
 from ledger.entry import Entry
 from ledger.reading import Reading
@@ -159,10 +160,10 @@ def answers(history: Sequence[Line], recipient: str) -> dict[str, tuple[str, boo
 
     A positive answer discounts what a machine made; an event judged anew counts as judged last.
     """
-    agents = _agents(history)
+    known = agents(line.entry for line in history)
     found: dict[str, tuple[str, bool]] = {}
     for question, kind in QUESTIONS.items():
-        times = [(line.entry.at, agents.get(line.entry.seq)) for line in _of(history, recipient, kind)]
+        times = [(line.entry.at, known.get(line.entry.seq)) for line in _of(history, recipient, kind)]
         others = [at for at, agent in times if agent != "machine"]
         if times:
             found[question] = (others[0], False) if others else (times[0][0], True)
@@ -179,16 +180,6 @@ def lost(history: Sequence[Line], recipient: str) -> str:
 
 def _of(history: Sequence[Line], recipient: str, kind: str) -> list[Line]:
     return [line for line in history if line.on == recipient and line.entry.kind == kind]
-
-
-def _agents(history: Sequence[Line]) -> Mapping[int, str]:
-    agents: dict[int, str] = {}
-    for line in history:
-        facts: Any = line.entry.facts
-        verdict = getattr(facts, "verdict", UNSET)
-        if verdict is not UNSET:
-            agents[facts.event if line.entry.kind == "event.reclassified" else line.entry.seq] = verdict.agent
-    return agents
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from reports.fonts import ASCII, Face
 # Letters joined for beauty alone would tear words apart when text is copied out of the file.
 _FEATURES: Final = {"kern": True, "liga": False, "clig": False, "dlig": False, "calt": False}
 _CALT: Final = {**_FEATURES, "calt": True}
+# An accent that stands by itself has another form after a capital; in code each character is itself, wherever it is.
+_CODE: Final = {**_FEATURES, "ccmp": False}
 _KEPT: Final = 64
 _HEX: Final = {ord(character): f"{code:04X}" for code, character in enumerate(ASCII, 1)}
 """In every font that is written, ASCII has these codes."""
@@ -110,7 +112,7 @@ def _shaped(face: Face, text: str, rtl: bool) -> tuple[Glyph, ...]:
     buffer.guess_segment_properties()
     buffer.direction = "rtl" if rtl else "ltr"
     buffer.language = "und"  # otherwise that of the process
-    hb.shape(face.font, buffer, _FEATURES if face.fixed or text.isascii() else _CALT)
+    hb.shape(face.font, buffer, _CODE if face.fixed else _FEATURES if text.isascii() else _CALT)
     infos, places = buffer.glyph_infos or [], buffer.glyph_positions or []
     starts = sorted({info.cluster for info in infos})
     ends = dict(zip(starts, [*starts[1:], len(text)], strict=False))

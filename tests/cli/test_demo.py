@@ -219,7 +219,7 @@ def test_the_lines_to_copy_work_as_printed(tmp_path: Path) -> None:
             tail = running.out.partition("Look for yourself")[2].replace(f"{HOUSE}/cli/main.py ", "postseal ")
             lines = re.findall(r"^(?:export|curl|postseal) .*$", tail, re.MULTILINE)
             assert any("forged.json" in line for line in lines)
-            expected = "0001000"
+            expected = "00001000"
             if again:
                 # What differs is where the key comes from.
                 lines = [line for line in lines if not line.startswith("postseal")]

@@ -41,6 +41,16 @@ def test_digits_and_hashes_line_up() -> None:
     assert len({width for _, width in fonts.first("code").ascii.values()}) == 1
 
 
+def test_each_two_of_ascii_are_set_as_harfbuzz_would() -> None:
+    printable = [chr(code) for code in range(0x20, 0x7F)]
+    for kind in KINDS:
+        face = fonts.first(kind)
+        for first in printable:
+            text = "".join(first + second for second in printable)
+            glyphs = _shaped(face, text, False)
+            assert [glyph.parts for glyph in glyphs] == [((face.ascii[character][0], 0, 0),) for character in text]
+
+
 @settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40), st.sampled_from(KINDS))
 def test_ascii_is_set_as_harfbuzz_would(text: str, kind: fonts.Kind) -> None:

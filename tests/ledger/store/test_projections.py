@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -79,6 +80,15 @@ def place(any_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         place = Place(any_database, log)
         yield place
         place.appender.close()
+
+
+@pytest.fixture(autouse=True)
+def at_rest(place: Place) -> None:
+    """The high-water mark has caught up: it is moved by a thread, which must not look while tables are changed."""
+    deadline = time.monotonic() + 30
+    while place.log._marked is not place.log._latest:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_dropped_and_rebuilt_they_are_the_same(place: Place) -> None:
