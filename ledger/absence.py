@@ -25,7 +25,7 @@ _LIMIT = BEAT_LIMIT_SECONDS * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class _Applied:
     """A block in force: the entry that applied it on this chain, and the files it covers there."""
 
     item: Item
@@ -74,7 +74,7 @@ def _check_blocks(case: Case, chains: Sequence[Sequence[Item]]) -> list[Item]:
     files = [f"f{k}" for k in range(1, total + 1)] if case.claim.file is UNSET else [case.claim.file]
     blocked: list[Item] = []
     for chain in chains:
-        standing = in_force(chain)
+        standing = _in_force(chain)
         for file in files:
             sealed = case.files.get(file)
             if sealed is not None and sealed.where == "inside":
@@ -92,16 +92,16 @@ def _check_blocks(case: Case, chains: Sequence[Sequence[Item]]) -> list[Item]:
     return blocked
 
 
-def in_force(chain: Iterable[Item]) -> list[Applied]:
+def _in_force(chain: Iterable[Item]) -> list[_Applied]:
     """Ledger order decides, never a clock."""
-    blocks: dict[str, Applied] = {}
+    blocks: dict[str, _Applied] = {}
     latest = ""
     for item in chain:
         if item.kind == "block.applied":
             latest = item.facts.block
-            blocks[latest] = Applied(item, frozenset(item.facts.files))
+            blocks[latest] = _Applied(item, frozenset(item.facts.files))
         elif item.kind == "block.applied.continued":
-            blocks[latest] = Applied(blocks[latest].item, blocks[latest].files | set(item.facts.files))
+            blocks[latest] = _Applied(blocks[latest].item, blocks[latest].files | set(item.facts.files))
         elif item.kind == "block.lifted":
             blocks.pop(item.facts.block, None)
     return list(blocks.values())

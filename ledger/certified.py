@@ -137,13 +137,17 @@ def files_of(made: Claims, hosted: Collection[str]) -> frozenset[str]:
 def delivery(chain: Sequence[Entry]) -> Entry | None:
     """The earliest entry of the strongest kind that says a message went on its way to its recipient: delivered before
     taken over. None where it was lost afterwards, and nothing came later."""
+    found = deliveries(chain)
+    return next((one for one in found if one.kind == "delivery.delivered"), found[0] if found else None)
+
+
+def deliveries(chain: Sequence[Entry]) -> list[Entry]:
+    """All that says so: where delivery was never stated, only what came after the message was last lost."""
     found = [one for one in chain if one.kind in DELIVERIES]
-    lost = [one.seq for one in chain if one.kind in LOST]
-    delivered = [one for one in found if one.kind == "delivery.delivered"]
-    if delivered:
-        return delivered[0]
-    found = [one for one in found if not lost or one.seq > lost[-1]]
-    return found[0] if found else None
+    if any(one.kind == "delivery.delivered" for one in found):
+        return found
+    lost = max((one.seq for one in chain if one.kind in LOST), default=-1)
+    return [one for one in found if one.seq > lost]
 
 
 def accesses(chain: Sequence[Entry], file: Any = UNSET) -> list[Entry]:

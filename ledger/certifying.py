@@ -70,8 +70,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate: its number, its file, the hash of that as `certificate.sealed` has it, and the act that issued
-    it."""
+    """A certificate: its number and what opens it where it is looked up, its file, and the act that issued it."""
 
     number: str
     token: str

@@ -14,9 +14,6 @@ from ledger.event import ACCESSES, CLOSING
 from reports.blocks import Cell, Column, Grid, Sort
 from reports.wording import Words, moment
 
-LONG: Final = 600
-"""Characters of a value that are printed; the attached evidence has all of it."""
-
 # fmt: off
 _QUIET: Final = frozenset(
     (

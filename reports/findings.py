@@ -9,13 +9,13 @@ from msgspec import UNSET
 
 from ledger.case import Case, Item
 from ledger.certified import (
-    DELIVERIES,
     LOST,
     Blocking,
     Certified,
     accesses,
     agents,
     blockings,
+    deliveries,
     delivery,
     files_of,
     is_access,
@@ -69,7 +69,7 @@ def _delivered(case: Case, certified: Certified, whom: str, words: Words) -> str
     found = [got for got in map(delivery, chains) if got is not None]
     first = min(found, key=lambda got: got.seq)
     if not _one(certified):
-        either = min((one for chain in chains if delivery(chain) for one in chain if one.kind in DELIVERIES), key=_seq)
+        either = min((one for chain in chains for one in deliveries(chain)), key=lambda one: one.seq)
         return words("certified.delivery.all", count=len(found), total=len(chains), at=moment(either.at))
     key = "delivered" if first.kind == "delivery.delivered" else "relayed"
     said = words(f"certified.{key}", whom=whom, at=moment(first.at))
@@ -119,10 +119,6 @@ def _since(blocked: Sequence[Blocking], file: str) -> str:
     return min((one.applied.at for one in blocked if one.lifted is None and file in one.files), default="")
 
 
-def _seq(one: Entry) -> int:
-    return one.seq
-
-
 def _ordinal(name: str) -> int:
     return int(name[1:])
 
@@ -162,8 +158,8 @@ def _claims(case: Case, certified: Certified, chain: Sequence[Item], words: Word
     elif made.certificate == "delivery":
         # Both, where both are recorded: of the weaker fact more may be known.
         ways = ("relay.accepted", "delivery.relayed", "delivery.delivered")
-        first = [next((one for one in entries if one.kind == way), None) for way in ways]
-        found = [one for one in first if one is not None] if delivery(entries) is not None else []
+        first = [next((one for one in deliveries(entries) if one.kind == way), None) for way in ways]
+        found = [one for one in first if one is not None]
     else:
         found, kinds = [], set()
         for one in accesses(entries, made.file):
@@ -218,7 +214,7 @@ def _withheld(case: Case, certified: Certified, chain: Sequence[Item], words: Wo
 
 
 def _before(entries: Sequence[Entry], files: Sequence[str], block: Entry, words: Words) -> str:
-    """Accesses to any of the files before a block, machines and nobody's among them; and each that was late."""
+    """Accesses to any of the files before a block, machines' and nobody's among them."""
     found = [one for one in entries if one.seq < block.seq and any(is_access(one, file) for file in files)]
     if not found:
         return words("claim.before.none")

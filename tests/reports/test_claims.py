@@ -181,3 +181,18 @@ def test_the_command_that_is_printed_is_one_word_for_a_shell(office: Office) -> 
     steps = next(block for block in sheet(office, "dispatch").blocks if isinstance(block, Steps))
     key = office.log.ring.signer().vkey
     assert " ".join(steps.items[1][1]).split() == ["postseal", "verify", "certificate.pdf", "\\", "--vkey", key]
+
+
+def test_a_relay_before_a_bounce_is_in_neither_sentence_nor_table(office: Office) -> None:
+    for kind in ("relay.accepted", "delivery.bounced", "relay.accepted"):
+        office.event("r1", kind, 60)
+    made = sheet(office, "delivery", "r1")
+    office.event("r2", "relay.accepted", 60)
+    whole = sheet(office, "delivery")
+    again = [
+        item for item in case.read(evidence.parse(office.twins[-1])).items.values() if item.kind == "relay.accepted"
+    ][1]
+    instant = f"{again.entry.at[:10]} {again.entry.at[11:23]}"
+    for one in (made, whole):
+        assert instant in lead(one) and str(again.seq) in tables(one)[1]
+        assert sum("G1, relayed" in text for text in tables(one)[1]) == (1 if one is made else 2)
